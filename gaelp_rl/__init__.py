@@ -1,0 +1,1 @@
+"""The learning core of gaelp-rl: it knows no platform SDK and no server."""

@@ -1,0 +1,1 @@
+"""The contract between a market and a policy: reports in, plan out."""
