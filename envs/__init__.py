@@ -1,0 +1,1 @@
+"""Simulated markets and their Gymnasium faces: numpy and numba, never Ray."""

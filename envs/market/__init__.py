@@ -1,0 +1,1 @@
+"""The multi-channel market: four platforms, a day of 24 hours, delayed conversions."""
