@@ -1,0 +1,1 @@
+"""Classical controllers: pure functions of reports, comparators and fallback of the learned policy."""

@@ -1,0 +1,197 @@
+"""What the reference controller believes about a market before it has seen a report.
+
+The belief is a family's prior (calibrated medians, log-sds) and the shape of its days. Response
+curves are tabulated once over x = ln(bid / median competing bid): what is left of them in a running
+controller is one interpolation per question.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from gaelp_rl.config import calibration
+from gaelp_rl.config.market import FamilyConfig
+from gaelp_rl.control.change_limits import INERTIAL
+from gaelp_rl.domain.channels import CHANNELS, NUM_CHANNELS, NUM_DEVICES
+from gaelp_rl.domain.landscape import compute_bid_for_marginal_cost, compute_win_moments
+from gaelp_rl.domain.ledger import HOURS_PER_DAY
+from gaelp_rl.domain.platform_rules import PLATFORM_RULES
+from gaelp_rl.domain.priors import ChannelPriors
+from gaelp_rl.domain.reports import FloatArray, IntArray
+
+__all__ = [
+    "GRID_LOW",
+    "GRID_SIZE",
+    "GRID_STEP",
+    "MarketModel",
+    "locate",
+    "make_channel_priors",
+    "make_market_model",
+]
+
+GRID_LOW, GRID_STEP, GRID_SIZE = -5.0, 0.05, 181
+_GRID = GRID_LOW + GRID_STEP * np.arange(GRID_SIZE)
+
+
+class MarketModel(NamedTuple):
+    """Priors [channels] and tables over the grid of x = ln(bid / median competing bid).
+
+    Attributes:
+        conversion_rate: prior median, conversions per click.
+        price_median: prior median of the competing bid, currency units.
+        click_volume: prior median of the clicks for sale on an average day.
+        conversion_log_sd: of the persistent conversion rate.
+        price_log_sd: of the persistent price.
+        volume_log_sd: of the persistent click volume (impressions and CTR together).
+        conversion_drift: variance per hour of a random walk that stands for the drift.
+        price_drift: likewise.
+        volume_drift: likewise.
+        hourly_volume_sd: log-sd of one hour's volume around its expectation.
+        hourly_price_sd: likewise for prices.
+        weekday_traffic: [channels, 7].
+        hour_traffic: [channels, 24].
+        hour_price: [channels, 24].
+        bid_by_hour: [channels, 24]; factor on the day's base bid; 1 on inertial channels.
+        device_modifier: [channels, devices]; bid modifiers that follow the prior device CVR.
+        clicks_now: [channels, grid]; clicks won per click for sale within one hour.
+        spend_now: [channels, grid]; spend per click for sale and unit of median price.
+        day_left: [channels, 24, grid, 2]; sums over the hours left of the day per click of the day:
+            spend in units of the median price, and clicks weighted by hourly and device CVR.
+        log_bid_of_worth: [channels, grid]; ln(bid / median) at which the next click costs e^x medians.
+        inertial: bool as int64 [channels].
+        lag_hours: int64 [channels].
+        plan_delay_hours: int64 [channels].
+    """
+
+    conversion_rate: FloatArray
+    price_median: FloatArray
+    click_volume: FloatArray
+    conversion_log_sd: float
+    price_log_sd: float
+    volume_log_sd: float
+    conversion_drift: float
+    price_drift: float
+    volume_drift: float
+    hourly_volume_sd: float
+    hourly_price_sd: float
+    weekday_traffic: FloatArray
+    hour_traffic: FloatArray
+    hour_price: FloatArray
+    bid_by_hour: FloatArray
+    device_modifier: FloatArray
+    clicks_now: FloatArray
+    spend_now: FloatArray
+    day_left: FloatArray
+    log_bid_of_worth: FloatArray
+    inertial: IntArray
+    lag_hours: IntArray
+    plan_delay_hours: IntArray
+
+
+@njit(cache=True, inline="always")
+def locate(x: float) -> tuple[int, float]:
+    """Left grid point of x and the weight of its right neighbour; constant beyond the ends."""
+    position = min(max((x - GRID_LOW) / GRID_STEP, 0.0), GRID_SIZE - 1.001)
+    left = int(position)
+    return left, position - left
+
+
+def make_channel_priors() -> ChannelPriors:
+    """The calibrated medians as the observation's reference points."""
+    return ChannelPriors(
+        ctr=calibration.CTR, cpc=calibration.PRICE_MEDIAN, conversion_rate=calibration.CONVERSION_RATE
+    )
+
+
+def _make_device_tables() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Device modifiers and one-hour tables: (modifier, clicks, spend, conversions) [channels, ...]."""
+    share = calibration.DEVICE_SHARE
+    click_weight = share * calibration.DEVICE_CTR_RATIO
+    click_weight = click_weight / click_weight.sum(axis=1, keepdims=True)
+    conversion = np.tile(calibration.DEVICE_CONVERSION_RATIO, (NUM_CHANNELS, 1))
+    conversion = conversion / (click_weight * conversion).sum(axis=1, keepdims=True)
+    modifiable = np.array([PLATFORM_RULES[channel].device_modifiers for channel in CHANNELS])
+    modifier = np.where(modifiable[:, None], conversion, 1.0)
+    tables = np.zeros((3, NUM_CHANNELS, GRID_SIZE))
+    for c in range(NUM_CHANNELS):
+        for d in range(NUM_DEVICES):
+            price = calibration.DEVICE_PRICE_RATIO[d]
+            for g, x in enumerate(_GRID):
+                won, mean, _ = compute_win_moments(
+                    np.exp(x) * modifier[c, d], price, calibration.PRICE_SIGMA[c], calibration.FIRST_PRICE[c]
+                )
+                tables[:, c, g] += click_weight[c, d] * won * np.array([1.0, mean, conversion[c, d]])
+    return modifier, tables[0], tables[1], tables[2]
+
+
+def _sum_over_hours_left(now: FloatArray, bid_by_hour: FloatArray, weights: FloatArray) -> FloatArray:
+    """Tables [channels, 24, grid] of sums from each hour to midnight of ``weights * now(shifted)``."""
+    hourly = np.empty((NUM_CHANNELS, HOURS_PER_DAY, GRID_SIZE))
+    for c in range(NUM_CHANNELS):
+        for hour in range(HOURS_PER_DAY):
+            shift = np.log(bid_by_hour[c, hour] / calibration.HOUR_PRICE_RATIO[c, hour])
+            hourly[c, hour] = weights[c, hour] * np.interp(_GRID + shift, _GRID, now[c])
+    return np.ascontiguousarray(hourly[:, ::-1].cumsum(axis=1)[:, ::-1])
+
+
+def _make_log_bid_of_worth() -> FloatArray:
+    return np.array(
+        [
+            [
+                np.log(
+                    compute_bid_for_marginal_cost(
+                        np.exp(x), 1.0, calibration.PRICE_SIGMA[c], calibration.FIRST_PRICE[c]
+                    )
+                )
+                for x in _GRID
+            ]
+            for c in range(NUM_CHANNELS)
+        ]
+    )
+
+
+def make_market_model(family: FamilyConfig) -> MarketModel:
+    """The prior belief about worlds of a family, tables included.
+
+    The model knows the family's published centre and spread, never a world's own draw, nor the
+    shifts that a family applies to all worlds (``price_factor``, ``conversion_factor``).
+    """
+    modifier, clicks, spend, conversions = _make_device_tables()
+    bid_by_hour = np.where(INERTIAL[:, None], 1.0, calibration.HOUR_CONVERSION_RATIO)
+    traffic = calibration.HOUR_TRAFFIC
+    innovation = (1.0 - family.drift_persistence**2) / HOURS_PER_DAY
+    rules = [PLATFORM_RULES[channel] for channel in CHANNELS]
+    return MarketModel(
+        conversion_rate=calibration.CONVERSION_RATE,
+        price_median=calibration.PRICE_MEDIAN,
+        click_volume=calibration.CLICK_VOLUME_PER_DAY,
+        conversion_log_sd=float(np.hypot(family.conversion_log_sd, family.conversion_drift_sd)),
+        price_log_sd=float(np.hypot(family.price_log_sd, family.price_drift_sd)),
+        volume_log_sd=float(np.hypot(np.hypot(family.volume_log_sd, family.ctr_log_sd), family.volume_drift_sd)),
+        conversion_drift=family.conversion_drift_sd**2 * innovation,
+        price_drift=family.price_drift_sd**2 * innovation,
+        volume_drift=family.volume_drift_sd**2 * innovation,
+        hourly_volume_sd=family.hourly_volume_sd,
+        hourly_price_sd=family.hourly_price_sd,
+        weekday_traffic=calibration.WEEKDAY_TRAFFIC,
+        hour_traffic=traffic,
+        hour_price=calibration.HOUR_PRICE_RATIO,
+        bid_by_hour=bid_by_hour,
+        device_modifier=modifier,
+        clicks_now=clicks,
+        spend_now=spend,
+        day_left=np.stack(
+            (
+                _sum_over_hours_left(spend, bid_by_hour, traffic * calibration.HOUR_PRICE_RATIO),
+                _sum_over_hours_left(conversions, bid_by_hour, traffic * calibration.HOUR_CONVERSION_RATIO),
+            ),
+            axis=-1,
+        ),
+        log_bid_of_worth=_make_log_bid_of_worth(),
+        inertial=INERTIAL.astype(np.int64),
+        lag_hours=np.array([r.lag_hours for r in rules], dtype=np.int64),
+        plan_delay_hours=np.array([r.plan_delay_hours for r in rules], dtype=np.int64),
+    )
