@@ -41,7 +41,7 @@ make_venv() {
 }
 
 install_lock() {
-  say "2/4 installing $(grep -c '==' requirements/lock.txt) locked packages, hashes checked (a few minutes)"
+  say "2/4 installing $(grep -c '^[A-Za-z0-9].*==' requirements/lock.txt) locked packages, hashes checked (a few minutes)"
   "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --require-hashes -r requirements/lock.txt
   say "3/4 installing $torch_requirement, the build for this platform"
   "$venv/bin/python" -m pip install --disable-pip-version-check "$torch_requirement"

@@ -1,0 +1,195 @@
+"""The one door: `gaelp`.
+
+Commands import what they run only when they run, so that `gaelp --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from gaelp_rl.errors import ConfigError, GaelpError, ResourceError
+
+__all__ = ["app", "benchmark", "doctor", "evaluate", "main", "open_mlflow", "sprint", "version"]
+
+_PROJECT = Path(__file__).resolve().parents[1]
+
+
+class _Door(TyperGroup):
+    """Turns an error raised on purpose into its message and exit code 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GaelpError as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"gaelp: {error}", err=True)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=_Door,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Train, judge and run an agent that bids and splits a daily budget over four ad platforms.",
+    epilog="Start with `gaelp doctor`, then `gaelp sprint`. `gaelp COMMAND --help` shows examples.",
+)
+
+_Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, such as training.gamma=0.9. Repeatable."),
+]
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    del debug  # read by _Door
+
+
+@app.command(
+    epilog="Examples: `gaelp sprint` · `gaelp sprint --episodes 100000` · `gaelp sprint --resume latest` · "
+    "`gaelp sprint --set training.batch_size=512 --out runs/wide-batch`"
+)
+def sprint(
+    episodes: Annotated[int | None, typer.Option(min=1, help="Episodes (days) to train on.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, as TOML.")] = None,
+    overrides: _Overrides = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the whole run.")] = None,
+    resume: Annotated[str | None, typer.Option(metavar="PATH|latest", help="Go on from a checkpoint.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run is written.")] = None,
+) -> None:
+    """Train a policy, evaluate it on held-out worlds, register the champion, write a report."""
+    from gaelp_rl.config import load_config
+    from gaelp_rl.config.sprint import SprintConfig
+
+    options = {"training.episodes": episodes, "training.seed": seed, "out": str(out) if out else None}
+    flags = [f"{key}={json.dumps(setting)}" for key, setting in options.items() if setting is not None]
+    settings = load_config(SprintConfig, config, [*(overrides or []), *flags])
+
+    from experiments.sprint import run_sprint
+
+    run_sprint(settings, resume)
+
+
+@app.command(
+    epilog="Examples: `gaelp evaluate` · `gaelp evaluate --policy models:/gaelp-bidder@champion --family wide` · "
+    "`gaelp evaluate --policy runs/sprint/policy --policy reference --worlds 400 --json scores.json`"
+)
+def evaluate(
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="REF", help="A path, models:/NAME@ALIAS, or a comparator. Default: all comparators."),
+    ] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A family of worlds. Repeatable. Default: campaign.")
+    ] = None,
+    worlds: Annotated[int, typer.Option(min=2, help="Held-out worlds per family.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the worlds and of the bootstrap.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores here.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where tables and plots go.")] = Path("runs/evaluate"),
+) -> None:
+    """Judge policies on held-out worlds: the fraction of the hindsight optimum, with intervals."""
+    from experiments.evaluate import run_evaluate
+
+    run_evaluate(policy or [], family or ["campaign"], worlds, seed, json_file, out)
+
+
+@app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark env`")
+def benchmark(
+    name: Annotated[str, typer.Argument(help="Which benchmark; `all` runs every one.")] = "all",
+) -> None:
+    """Measure speed as ratios against real peers, all in this run, on this machine."""
+    from experiments.benchmark import run_benchmark
+
+    run_benchmark(name)
+
+
+@app.command(epilog="Exit code 1 when a check fails. Examples: `gaelp doctor` · `gaelp doctor --json`")
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print findings as JSON.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder that runs would be written to.")] = Path("runs"),
+) -> None:
+    """Check this machine, and say how to fix what is found."""
+    from deploy.doctor import CheckStatus, check_machine, load_machine
+
+    findings = check_machine(load_machine(out, _PROJECT / "requirements" / "lock.txt", _PROJECT / "pyproject.toml"))
+    rows = [
+        {"name": item.name, "status": item.status.value, "detail": item.detail, "fix": item.fix} for item in findings
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        _render_findings(rows)
+    if any(item.status is CheckStatus.FAIL for item in findings):
+        raise typer.Exit(1)
+
+
+@app.command(name="mlflow", epilog="Examples: `gaelp mlflow` · `gaelp mlflow --port 5001`")
+def open_mlflow(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
+    database: Annotated[Path | None, typer.Option(metavar="FILE", help="SQLite file of the runs.")] = None,
+) -> None:
+    """Look at runs and models in the MLflow UI, for this machine only."""
+    from gaelp_rl.config.tracking import TrackingConfig
+
+    tracking = TrackingConfig()
+    file = (database or tracking.database).absolute()
+    if not file.is_file():
+        raise ConfigError(f"no runs are recorded in {str(file)!r}. Run `gaelp sprint` first, or pass --database FILE.")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{file}"]
+    command += ["--artifacts-destination", str(tracking.artifact_root.absolute())]
+    _replace_process(command, _make_mlflow_environment())
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib import metadata
+
+    typer.echo(f"gaelp-rl {metadata.version('gaelp-rl')}")
+
+
+def main() -> None:
+    """Runs `gaelp` with the process's own arguments."""
+    app(prog_name="gaelp")
+
+
+def _make_mlflow_environment() -> dict[str, str]:
+    """This process's environment, with telemetry, job execution and pickle loading off."""
+    return {
+        **os.environ,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    }
+
+
+def _replace_process(command: list[str], environment: dict[str, str]) -> None:
+    try:
+        os.execve(command[0], command, environment)
+    except OSError as error:
+        raise ResourceError(f"{command[0]!r} cannot be started: {error}. Run `make setup`.") from error
+
+
+def _render_findings(rows: list[dict[str, str]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+    table = Table("", "check", "found", "fix", box=None)
+    for row in rows:
+        colour = colours[row["status"]]
+        table.add_row(f"[{colour}]{row['status']}[/{colour}]", row["name"], escape(row["detail"]), escape(row["fix"]))
+    Console().print(table)
