@@ -1,0 +1,226 @@
+"""One family's worlds as a decision process: market, ledger, residual loop and reward together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.market.delivery import Outcome
+from envs.market.market import BatchedMarket
+from envs.market.noise import derive_next_keys
+from envs.market.simulation import make_ledger
+from gaelp_rl.config.market import FamilyConfig
+from gaelp_rl.control.market_model import make_channel_priors, make_market_model
+from gaelp_rl.control.reference import ReferenceController, ReferenceParams
+from gaelp_rl.domain.ledger import HOURS_PER_DAY
+from gaelp_rl.domain.money import MICROS
+from gaelp_rl.domain.objective import Objective
+from gaelp_rl.domain.plans import PlanBatch
+from gaelp_rl.domain.reports import FloatArray
+from gaelp_rl.domain.response_curves import ResponseCurves
+from gaelp_rl.features.actions import ActionReach
+from gaelp_rl.features.residual import ResidualLoop
+from gaelp_rl.features.schema import Float32Array
+from gaelp_rl.rewards.lagrangian import compute_cpa_cost
+from gaelp_rl.rewards.priced import compute_priced_reward
+
+__all__ = ["HindsightPrices", "MarketSession", "RewardSettings", "SessionStep"]
+
+
+@dataclass(frozen=True, slots=True)
+class HindsightPrices:
+    """What hindsight knows of each world; prices rewards, never enters an observation.
+
+    Attributes:
+        theta: float64 [worlds, days]; marginal spend per conversion of the day's optimum.
+        conversions: float64 [worlds]; of the optimum over the world's life.
+    """
+
+    theta: FloatArray
+    conversions: FloatArray
+
+
+PriceWorlds = Callable[[ResponseCurves, Objective], HindsightPrices]
+"""Computes the hindsight prices of worlds from their true curves."""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardSettings:
+    """How the dense reward is made.
+
+    Attributes:
+        price_worlds: gives money its shadow price; None prices it at the controller's theta.
+        subtract_twin: subtract what action zero earns in the same world under the same noise, a
+            baseline that no action changes.
+    """
+
+    price_worlds: PriceWorlds | None = None
+    subtract_twin: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStep:
+    """What one hour brought.
+
+    Attributes:
+        observation: float32 [worlds, features] of the next hour; of the dead world's last moment
+            if ``terminated``.
+        reward: float64 [worlds].
+        constraint_cost: float64 [worlds]; spend above the CPA target's allowance, in conversions.
+        truncated: midnight was reached.
+        terminated: the worlds' last midnight was reached.
+        terms: unpriced parts of the reward for logs, each float64 [worlds].
+    """
+
+    observation: Float32Array
+    reward: FloatArray
+    constraint_cost: FloatArray
+    truncated: bool
+    terminated: bool
+    terms: dict[str, FloatArray]
+
+
+class _Strand:
+    """A market with its books and loop, stepped by actions."""
+
+    def __init__(self, family: FamilyConfig, num_worlds: int, params: ReferenceParams, reach: ActionReach) -> None:
+        self.market = BatchedMarket(family, num_worlds)
+        controller = ReferenceController(make_market_model(family), family.objective, params)
+        self.loop = ResidualLoop(controller, make_channel_priors(), reach)
+
+    def reset(self, keys: NDArray[np.uint64]) -> Float32Array:
+        self.ledger = make_ledger(self.market)
+        self.ledger.observe(self.market.reset(keys))
+        self.ledger.record_plan(self.market.make_initial_plan())
+        self.loop.reset(self.ledger)
+        return self.loop.observe(self.ledger)
+
+    def step(self, action: NDArray[np.floating] | None) -> tuple[Outcome, PlanBatch]:
+        """Applies an action (None for action zero) and reads the next reports."""
+        if action is None:
+            action = np.zeros((self.market.num_worlds, 2 * self.ledger.bid.shape[1]))
+        plan = self.loop.decode(action, self.ledger)
+        report, outcome = self.market.step(plan)
+        self.ledger.record_plan(plan)
+        self.ledger.observe(report)
+        return outcome, plan
+
+
+class MarketSession:
+    """Worlds of one family, all at the same hour; an episode is a day, a world lives 28.
+
+    Attributes:
+        num_worlds: leading axis.
+        family: the worlds' family.
+    """
+
+    def __init__(
+        self,
+        family: FamilyConfig,
+        num_worlds: int,
+        params: ReferenceParams | None = None,
+        reach: ActionReach | None = None,
+        reward: RewardSettings | None = None,
+    ) -> None:
+        self.family = family
+        self.num_worlds = num_worlds
+        self._reward = reward or RewardSettings()
+        params, reach = params or ReferenceParams(), reach or ActionReach()
+        self._strand = _Strand(family, num_worlds, params, reach)
+        self._twin = _Strand(family, num_worlds, params, reach) if self._reward.subtract_twin else None
+        self._keys = np.zeros(num_worlds, dtype=np.uint64)
+        self._observation: Float32Array | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether ``start_worlds`` has been called."""
+        return self._observation is not None
+
+    @property
+    def is_midnight(self) -> bool:
+        """Whether a day has just ended or the worlds have just begun."""
+        return self._strand.market.hour % HOURS_PER_DAY == 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the worlds have lived their days."""
+        return self._strand.market.hour >= self._strand.market.num_hours
+
+    @property
+    def observation(self) -> Float32Array:
+        """The present observation, float32 [worlds, features]."""
+        if self._observation is None:
+            return self.start_worlds(self._keys)
+        return self._observation
+
+    def start_worlds(self, keys: NDArray[np.uint64]) -> Float32Array:
+        """Begins new worlds.
+
+        Args:
+            keys: uint64 [worlds].
+
+        Returns:
+            The first observation.
+        """
+        self._keys = keys.copy()
+        self._observation = self._strand.reset(keys)
+        if self._twin is not None:
+            self._twin.reset(keys)
+        price_worlds = self._reward.price_worlds
+        self._prices = None
+        if price_worlds is not None:
+            self._prices = price_worlds(self._strand.market.compute_response_curves(), self.family.objective)
+        return self._observation
+
+    def start_next_worlds(self) -> Float32Array:
+        """Begins the worlds that follow these; the sequence is a function of the first keys."""
+        return self.start_worlds(derive_next_keys(self._keys))
+
+    def step(self, action: NDArray[np.floating]) -> SessionStep:
+        """Applies one action to every world for one hour.
+
+        Args:
+            action: float [worlds, 8] in [-1, 1].
+
+        Returns:
+            The step; see ``SessionStep``.
+
+        Raises:
+            ActionError: the action is not finite, outside the box or of another shape.
+        """
+        theta, scale = self._price_hour()
+        outcome, _ = self._strand.step(action)
+        spend = outcome.spend_micros.sum(axis=1) / MICROS
+        conversions = outcome.expected_conversions.sum(axis=1)
+        reward = (compute_priced_reward(conversions, spend, theta) - self._step_twin(theta)) * scale
+        self._observation = self._strand.loop.observe(self._strand.ledger)
+        target = self.family.objective.cpa_target
+        return SessionStep(
+            observation=self._observation,
+            reward=reward,
+            constraint_cost=compute_cpa_cost(spend, conversions, target) / target * scale,
+            truncated=self.is_midnight,
+            terminated=self.is_over,
+            terms={"expected_conversions": conversions, "spend": spend},
+        )
+
+    def _step_twin(self, theta: FloatArray) -> FloatArray:
+        """Steps the twin, if there is one, by action zero; its priced reward, float64 [worlds]."""
+        twin = self._twin
+        if twin is None:
+            return np.zeros(self.num_worlds)
+        outcome, _ = twin.step(None)
+        twin.loop.observe(twin.ledger)
+        spend = outcome.spend_micros.sum(axis=1) / MICROS
+        return compute_priced_reward(outcome.expected_conversions.sum(axis=1), spend, theta)
+
+    def _price_hour(self) -> tuple[FloatArray, FloatArray]:
+        """Shadow price of money now, and the factor to hours of the optimum, each float64 [worlds]."""
+        market = self._strand.market
+        if self._prices is None:
+            return np.maximum(self._strand.loop.controller.theta, 1.0), np.ones(self.num_worlds)
+        theta = self._prices.theta[:, min(market.hour // HOURS_PER_DAY, market.family.days - 1)]
+        return theta, market.num_hours / np.maximum(self._prices.conversions, 1.0)
