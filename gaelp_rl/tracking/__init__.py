@@ -1,0 +1,31 @@
+"""The only home of MLflow: runs, the model registry, champion and challenger.
+
+Importing this package does not import MLflow; opening a run or the registry does, and takes seconds.
+"""
+
+from __future__ import annotations
+
+from gaelp_rl.tracking.connection import SAFE_ENVIRONMENT, connect, make_tracking_uri
+from gaelp_rl.tracking.environment import GitState, load_git_state, make_environment_tags
+from gaelp_rl.tracking.model_card import make_model_card
+from gaelp_rl.tracking.references import is_reference
+from gaelp_rl.tracking.registry import CHALLENGER, CHAMPION, ModelRegistry, RegisteredPolicy
+from gaelp_rl.tracking.tracker import Tracker, resume_run, start_run
+
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "SAFE_ENVIRONMENT",
+    "GitState",
+    "ModelRegistry",
+    "RegisteredPolicy",
+    "Tracker",
+    "connect",
+    "is_reference",
+    "load_git_state",
+    "make_environment_tags",
+    "make_model_card",
+    "make_tracking_uri",
+    "resume_run",
+    "start_run",
+]
