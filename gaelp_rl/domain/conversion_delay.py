@@ -38,7 +38,7 @@ class ConversionDelay:
         if len(self.weights) != len(self.mean_hours) or not abs(total - 1.0) <= 1e-9:
             msg = f"conversion delay shares add up to {total!r} over {len(self.mean_hours)} components; they must be 1"
             raise ConfigError(msg)
-        if min(self.immediate, *self.weights) < 0.0:
+        if min((self.immediate, *self.weights)) < 0.0:
             msg = f"conversion delay shares are {self.immediate!r} and {self.weights!r}; none may be negative"
             raise ConfigError(msg)
         if not all(0.0 < hours < math.inf for hours in self.mean_hours):

@@ -1,0 +1,1 @@
+"""What a policy sees and says: the observation schema and its builder, the action decoder."""

@@ -1,0 +1,1 @@
+"""Pure checks of a plan before it may leave."""
