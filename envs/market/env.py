@@ -47,7 +47,7 @@ def _make_spaces() -> tuple[gym.spaces.Box, gym.spaces.Box]:
     return observation, gym.spaces.Box(-1.0, 1.0, (ACTION_SIZE,), np.float32)
 
 
-class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, Float32Array]):
+class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDArray[Any]]):
     """Natively batched worlds, spread evenly over one or more families, all at the same hour.
 
     With ``AutoresetMode.NEXT_STEP`` the step after midnight ignores its action and returns the
@@ -118,7 +118,7 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, Flo
 
     def step(
         self, actions: Float32Array
-    ) -> tuple[Float32Array, Float32Array, NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    ) -> tuple[Float32Array, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """One hour of every world; see the module's text for the five returned values.
 
         Raises:
@@ -173,7 +173,7 @@ class MultiChannelEnv(gym.Env[Float32Array, Float32Array]):
         render_mode: only None.
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  (as Gymnasium declares it)
 
     def __init__(
         self,

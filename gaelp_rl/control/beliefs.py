@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 
 from gaelp_rl.control.market_model import GRID_SIZE, GRID_STEP, MarketModel, locate
 from gaelp_rl.domain.channels import NUM_CHANNELS
+from gaelp_rl.domain.ledger import METRICS
 from gaelp_rl.domain.reports import FloatArray
 
 __all__ = ["Beliefs", "make_beliefs", "update_beliefs"]
 
-_CLICKS, _SPEND, _CONVERSIONS, _EXPOSURE = 1, 2, 3, 4
+_CLICKS, _SPEND, _CONVERSIONS, _EXPOSURE = (METRICS.index(m) for m in ("clicks", "spend", "conversions", "exposure"))
+_PRICE_VARIANCE_PER_CLICK = 0.25
+_LEAST_CLICKS, _LEAST_VARIANCE, _LARGEST_ERROR = 0.05, 1e-6, 2.0
 
 
 class Beliefs(NamedTuple):
@@ -123,49 +126,39 @@ def _update_demand(
     """Price and volume, jointly: what was paid per click, then how many clicks came."""
     hour_of_day, weekday = reported % 24, (reported // 24) % 7
     price = model.price_median[c] * model.hour_price[c, hour_of_day]
-    x = math.log(max(bid, 0.01) / price) - beliefs.log_price[w, c]
-    g, weight = locate(x)
+    g, weight = locate(math.log(max(bid, 0.01) / price) - beliefs.log_price[w, c])
     g = min(g, GRID_SIZE - 3)
     won = model.clicks_now[c, g] * (1.0 - weight) + model.clicks_now[c, g + 1] * weight
     paid = model.spend_now[c, g] * (1.0 - weight) + model.spend_now[c, g + 1] * weight
-    won_up = model.clicks_now[c, g + 1] * (1.0 - weight) + model.clicks_now[c, g + 2] * weight
-    paid_up = model.spend_now[c, g + 1] * (1.0 - weight) + model.spend_now[c, g + 2] * weight
     if won <= 1e-9 or paid <= 1e-9:
         return
+    won_up = model.clicks_now[c, g + 1] * (1.0 - weight) + model.clicks_now[c, g + 2] * weight
+    paid_up = model.spend_now[c, g + 1] * (1.0 - weight) + model.spend_now[c, g + 2] * weight
+    won_slope = math.log(won_up / won) / GRID_STEP
     if clicks > 0.0 and spend > 0.0:
         mean_price = price * math.exp(beliefs.log_price[w, c]) * paid / won
-        slope = 1.0 - (math.log(paid_up / paid) - math.log(won_up / won)) / GRID_STEP
-        if slope > 0.02:
-            noise = 0.25 / clicks + model.hourly_price_sd**2
-            variance = beliefs.price_variance[w, c]
-            gain = 1.0 / (slope * slope * variance + noise)
-            error = min(max(math.log(spend / clicks / mean_price), -1.0), 1.0)
-            covariance = beliefs.covariance[w, c]
-            beliefs.log_price[w, c] += variance * slope * gain * error
-            beliefs.log_volume[w, c] += covariance * slope * gain * error
-            beliefs.volume_variance[w, c] -= covariance * covariance * slope * slope * gain
-            beliefs.price_variance[w, c] = variance * (1.0 - slope * slope * variance * gain)
-            beliefs.covariance[w, c] = covariance * (1.0 - slope * slope * variance * gain)
-    if not is_free:
-        return
-    mean = (
-        model.click_volume[c]
-        * math.exp(beliefs.log_volume[w, c])
-        * model.hour_traffic[c, hour_of_day]
-        * model.weekday_traffic[c, weekday]
-        * won
-    )
-    slope = -math.log(won_up / won) / GRID_STEP
+        slope = 1.0 - (math.log(paid_up / paid) / GRID_STEP - won_slope)
+        noise = _PRICE_VARIANCE_PER_CLICK / clicks + model.hourly_price_sd**2
+        _move(w, c, slope, 0.0, math.log(spend / clicks / mean_price), noise, beliefs)
+    if is_free:
+        for_sale = model.click_volume[c] * math.exp(beliefs.log_volume[w, c])
+        share = model.hour_traffic[c, hour_of_day] * model.weekday_traffic[c, weekday] * won
+        mean = max(for_sale * share, _LEAST_CLICKS)
+        noise = 1.0 / mean + model.hourly_volume_sd**2
+        _move(w, c, -won_slope, 1.0, (clicks - mean) / mean, noise, beliefs)
+
+
+@njit(cache=True, inline="always")
+def _move(w: int, c: int, to_price: float, to_volume: float, error: float, noise: float, beliefs: Beliefs) -> None:
+    """One Kalman step on (log price, log volume) for an observation with those two slopes."""
     price_variance, volume_variance = beliefs.price_variance[w, c], beliefs.volume_variance[w, c]
     covariance = beliefs.covariance[w, c]
-    to_price = slope * price_variance + covariance
-    to_volume = slope * covariance + volume_variance
-    spread = slope * to_price + to_volume
-    noise = 1.0 / max(mean, 0.05) + model.hourly_volume_sd**2
-    gain = 1.0 / (spread + noise)
-    error = min(max((clicks - mean) / max(mean, 0.05), -1.5), 3.0)
-    beliefs.log_price[w, c] += to_price * gain * error
-    beliefs.log_volume[w, c] += to_volume * gain * error
-    beliefs.price_variance[w, c] = max(price_variance - to_price * to_price * gain, 1e-6)
-    beliefs.volume_variance[w, c] = max(volume_variance - to_volume * to_volume * gain, 1e-6)
-    beliefs.covariance[w, c] = covariance - to_price * to_volume * gain
+    with_price = to_price * price_variance + to_volume * covariance
+    with_volume = to_price * covariance + to_volume * volume_variance
+    gain = 1.0 / (to_price * with_price + to_volume * with_volume + noise)
+    error = min(max(error, -_LARGEST_ERROR), _LARGEST_ERROR)
+    beliefs.log_price[w, c] += with_price * gain * error
+    beliefs.log_volume[w, c] += with_volume * gain * error
+    beliefs.price_variance[w, c] = max(price_variance - with_price * with_price * gain, _LEAST_VARIANCE)
+    beliefs.volume_variance[w, c] = max(volume_variance - with_volume * with_volume * gain, _LEAST_VARIANCE)
+    beliefs.covariance[w, c] = covariance - with_price * with_volume * gain

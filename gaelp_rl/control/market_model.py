@@ -101,9 +101,7 @@ def locate(x: float) -> tuple[int, float]:
 
 def make_channel_priors() -> ChannelPriors:
     """The calibrated medians as the observation's reference points."""
-    return ChannelPriors(
-        ctr=calibration.CTR, cpc=calibration.PRICE_MEDIAN, conversion_rate=calibration.CONVERSION_RATE
-    )
+    return ChannelPriors(ctr=calibration.CTR, cpc=calibration.PRICE_MEDIAN, conversion_rate=calibration.CONVERSION_RATE)
 
 
 def _make_device_tables() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from gaelp_rl.control.beliefs import Beliefs, make_beliefs, update_beliefs
 from gaelp_rl.control.change_limits import EDIT_RATIO, is_edit_hour
@@ -39,6 +38,8 @@ _CLICKS, _SPEND = METRICS.index("clicks"), METRICS.index("spend")
 _BID_RING = 8
 _MAX_BID_RATIO, _MIN_BID = 8.0, 0.02
 _BISECTIONS = 22
+_RATE, _PRICE, _VOLUME, _LOG_WORTH, _LOW, _HIGH, _UNREPORTED = range(7)
+_CHANNEL_NUMBERS = 7
 _LOG_THETA_BOUNDS = (math.log(0.5), math.log(5000.0))
 _LOG_EDIT_DOWN, _LOG_EDIT_UP = math.log(1.0 - EDIT_RATIO), math.log(1.0 + EDIT_RATIO)
 _DAYS = RING_DAYS
@@ -175,51 +176,90 @@ def _solve(
     solution: Solution,
 ) -> None:
     """Bisects ln theta in every world until budget or CPA binds, then sets bids and budgets."""
-    hour_of_day, weekday = hour % HOURS_PER_DAY, (hour // HOURS_PER_DAY) % 7
+    hour_of_day = hour % HOURS_PER_DAY
     days_left = max(_DAYS - hour // HOURS_PER_DAY, 1)
-    log_cpa_aim = math.log(cpa_aim)
-    rate, price, volume = np.empty(NUM_CHANNELS), np.empty(NUM_CHANNELS), np.empty(NUM_CHANNELS)
-    log_worth, low, high = np.empty(NUM_CHANNELS), np.empty(NUM_CHANNELS), np.empty(NUM_CHANNELS)
+    channels = np.empty((_CHANNEL_NUMBERS, NUM_CHANNELS))
     for w in range(spend_today.shape[0]):
-        left, bought = daily_budget, 0.0
+        bought = _read_channels(w, hour, may_edit, bid_in_force, clicks_so_far, beliefs, model, optimism, channels)
+        left = daily_budget
         for c in range(NUM_CHANNELS):
-            sd = math.sqrt(beliefs.conversion_variance[w, c])
-            rate[c] = model.conversion_rate[c] * math.exp(beliefs.log_conversion[w, c] + 0.5 * sd * sd)
-            price[c] = model.price_median[c] * math.exp(beliefs.log_price[w, c])
-            volume[c] = model.click_volume[c] * model.weekday_traffic[c, weekday] * math.exp(beliefs.log_volume[w, c])
-            log_worth[c] = math.log(rate[c] / price[c]) + optimism * sd
-            held = math.log(max(bid_in_force[w, c], _MIN_BID) / price[c])
-            low[c], high[c] = _bound_log_bid(c, held, may_edit, model)
-            left -= spend_today[w, c] + _estimate_unreported(c, hour_of_day, held, price[c] * volume[c], model)
-            bought += clicks_so_far[w, c] * rate[c]
-        log_low, log_high = _LOG_THETA_BOUNDS
-        for _ in range(_BISECTIONS):
-            log_theta = 0.5 * (log_low + log_high)
-            spend, conversions = 0.0, 0.0
-            for c in range(NUM_CHANNELS):
-                x = _choose_log_bid(c, log_theta + log_worth[c], low[c], high[c], model)
-                g, weight = locate(x)
-                table = model.day_left
-                unit_spend = table[c, hour_of_day, g, 0] * (1.0 - weight) + table[c, hour_of_day, g + 1, 0] * weight
-                unit_worth = table[c, hour_of_day, g, 1] * (1.0 - weight) + table[c, hour_of_day, g + 1, 1] * weight
-                spend += volume[c] * price[c] * unit_spend
-                conversions += volume[c] * rate[c] * unit_worth
-            allowed = _compute_allowed_spend(cpa_aim, conversions, bought, spend_so_far[w], days_left)
-            over_cpa = log_theta > log_cpa_aim and spend > allowed
-            if spend > left or over_cpa:
-                log_high = log_theta
-            else:
-                log_low = log_theta
-        solution.theta[w] = math.exp(log_low)
+            left -= spend_today[w, c] + channels[_UNREPORTED, c]
+        balance = (cpa_aim * bought - spend_so_far[w]) / days_left
+        log_theta = _bisect_log_theta(hour_of_day, left, cpa_aim, balance, channels, model)
+        solution.theta[w] = math.exp(log_theta)
         for c in range(NUM_CHANNELS):
-            x = _choose_log_bid(c, log_low + log_worth[c], low[c], high[c], model)
-            base = price[c] * math.exp(x) * model.bid_by_hour[c, hour_of_day]
+            x = _choose_log_bid(c, log_theta, channels, model)
+            price = channels[_PRICE, c]
+            base = price * math.exp(x) * model.bid_by_hour[c, hour_of_day]
             solution.bid[w, c] = min(max(base, _MIN_BID), _MAX_BID_RATIO * model.price_median[c])
             g, weight = locate(x)
-            planned = model.day_left[c, hour_of_day, g, 0] * (1.0 - weight)
-            planned += model.day_left[c, hour_of_day, g + 1, 0] * weight
-            planned *= volume[c] * price[c]
+            unit_spend = model.day_left[c, hour_of_day, g, 0] * (1.0 - weight)
+            unit_spend += model.day_left[c, hour_of_day, g + 1, 0] * weight
+            planned = channels[_VOLUME, c] * price * unit_spend
             solution.budget[w, c] = max(headroom * (spend_today[w, c] + planned), 0.02 * daily_budget)
+
+
+@njit(cache=True, inline="always")
+def _read_channels(
+    w: int,
+    hour: int,
+    may_edit: bool,
+    bid_in_force: FloatArray,
+    clicks_so_far: FloatArray,
+    beliefs: Beliefs,
+    model: MarketModel,
+    optimism: float,
+    channels: FloatArray,
+) -> float:
+    """Fills ``channels`` with what the beliefs say today; returns the conversions bought so far."""
+    hour_of_day, weekday = hour % HOURS_PER_DAY, (hour // HOURS_PER_DAY) % 7
+    bought = 0.0
+    for c in range(NUM_CHANNELS):
+        sd = math.sqrt(beliefs.conversion_variance[w, c])
+        rate = model.conversion_rate[c] * math.exp(beliefs.log_conversion[w, c] + 0.5 * sd * sd)
+        price = model.price_median[c] * math.exp(beliefs.log_price[w, c])
+        volume = model.click_volume[c] * model.weekday_traffic[c, weekday] * math.exp(beliefs.log_volume[w, c])
+        held = math.log(max(bid_in_force[w, c], _MIN_BID) / price)
+        low, high = _bound_log_bid(c, held, may_edit, model)
+        channels[_RATE, c] = rate
+        channels[_PRICE, c] = price
+        channels[_VOLUME, c] = volume
+        channels[_LOG_WORTH, c] = math.log(rate / price) + optimism * sd
+        channels[_LOW, c] = low
+        channels[_HIGH, c] = high
+        channels[_UNREPORTED, c] = _estimate_unreported(c, hour_of_day, held, price * volume, model)
+        bought += clicks_so_far[w, c] * rate
+    return bought
+
+
+@njit(cache=True, inline="always")
+def _bisect_log_theta(
+    hour_of_day: int, left: float, cpa_aim: float, balance: float, channels: FloatArray, model: MarketModel
+) -> float:
+    """The largest ln theta that the day's budget and the 28-day CPA allow.
+
+    What was spent above (or saved below) the CPA aim so far is ``balance``, spread over the days
+    left. While the next conversion costs less than the aim, buying it only helps, whatever the
+    balance.
+    """
+    log_cpa_aim = math.log(cpa_aim)
+    log_low, log_high = _LOG_THETA_BOUNDS
+    table = model.day_left
+    for _ in range(_BISECTIONS):
+        log_theta = 0.5 * (log_low + log_high)
+        spend, conversions = 0.0, 0.0
+        for c in range(NUM_CHANNELS):
+            g, weight = locate(_choose_log_bid(c, log_theta, channels, model))
+            unit_spend = table[c, hour_of_day, g, 0] * (1.0 - weight) + table[c, hour_of_day, g + 1, 0] * weight
+            unit_worth = table[c, hour_of_day, g, 1] * (1.0 - weight) + table[c, hour_of_day, g + 1, 1] * weight
+            spend += channels[_VOLUME, c] * channels[_PRICE, c] * unit_spend
+            conversions += channels[_VOLUME, c] * channels[_RATE, c] * unit_worth
+        over_cpa = log_theta > log_cpa_aim and spend > cpa_aim * conversions + balance
+        if spend > left or over_cpa:
+            log_high = log_theta
+        else:
+            log_low = log_theta
+    return log_low
 
 
 @njit(cache=True, inline="always")
@@ -233,11 +273,11 @@ def _bound_log_bid(c: int, held: float, may_edit: bool, model: MarketModel) -> t
 
 
 @njit(cache=True, inline="always")
-def _choose_log_bid(c: int, log_worth: float, low: float, high: float, model: MarketModel) -> float:
-    """ln(base bid / median) at which the next click costs e^log_worth medians, within bounds."""
-    g, weight = locate(log_worth)
+def _choose_log_bid(c: int, log_theta: float, channels: FloatArray, model: MarketModel) -> float:
+    """ln(base bid / median) at which the next conversion costs theta, within the channel's bounds."""
+    g, weight = locate(log_theta + channels[_LOG_WORTH, c])
     x = model.log_bid_of_worth[c, g] * (1.0 - weight) + model.log_bid_of_worth[c, g + 1] * weight
-    return min(max(x, low), high)
+    return min(max(x, channels[_LOW, c]), channels[_HIGH, c])
 
 
 @njit(cache=True, inline="always")
@@ -251,16 +291,3 @@ def _estimate_unreported(c: int, hour_of_day: int, held: float, daily_spend: flo
     for back in range(1, hours + 1):
         traffic += model.hour_traffic[c, hour_of_day - back]
     return daily_spend * traffic * (model.spend_now[c, g] * (1.0 - weight) + model.spend_now[c, g + 1] * weight)
-
-
-@njit(cache=True, inline="always")
-def _compute_allowed_spend(
-    cpa_aim: float, conversions: float, bought: float, spent: float, days_left: int
-) -> float:
-    """Most to spend in the rest of today, so that the 28-day CPA can still meet its aim.
-
-    What was spent above (or saved below) the aim so far is spread over the days left. The caller
-    ignores the limit while the next conversion costs less than the aim: buying it only helps.
-    """
-    balance = cpa_aim * bought - spent
-    return cpa_aim * conversions + balance / days_left
