@@ -9,6 +9,7 @@ ARGS ?=
 export MLFLOW_DISABLE_TELEMETRY := true
 export RAY_USAGE_STATS_ENABLED := 0
 
+.NOTPARALLEL:
 .PHONY: help setup sprint evaluate benchmark doctor test lint types imports test-fast test-integration coverage gates lock clean
 
 help: ## List the targets
@@ -30,8 +31,8 @@ doctor: setup ## Check this machine and say how to fix what is found
 	@$(BIN)/gaelp doctor $(ARGS)
 
 test: setup ## Everything that must hold: lint, types, imports, both test tiers, coverage, gates
-	@$(MAKE) --no-print-directory lint types imports test-fast test-integration coverage gates
-	@echo "make test: all green in $$SECONDS s"
+	@$(MAKE) --no-print-directory lint types imports test-fast test-integration coverage gates && \
+	  echo "make test: all green in $$SECONDS s"
 
 lint: ## Style, formatting and the rules about text
 	@echo "== lint"
