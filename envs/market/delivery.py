@@ -1,8 +1,8 @@
 """How the platforms deliver a plan for one hour: pacing, auctions, clicks, conversions.
 
 Each cell (channel, device) is the aggregate of its auctions: wins, clicks and conversions of
-Poisson demand are binomial thinnings, prices are moments of the truncated competing bid. Budgets
-bind twice: each platform paces to its own daily budget (with its over-delivery), and the account's
+Poisson demand are binomial thinnings, prices are the competing bids below the bid. Budgets bind
+twice: each platform paces to its own daily budget (with its over-delivery), and the account's
 spending limit stops everything at the advertiser's daily budget to the micro.
 """
 
@@ -15,96 +15,28 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from envs.market.delivery_state import (
+    ATTRIBUTION_HOURS,
+    DELAY_RING_HOURS,
+    LAG_RING_HOURS,
+    CellArrays,
+    DeliveryParams,
+    DeliveryState,
+)
 from envs.market.exogenous import CREATIVES, ExogenousState, MarketTables
-from envs.market.noise import sample_binomial, sample_normal, sample_poisson, sample_uniform
-from gaelp_rl.config.market import FamilyConfig
-from gaelp_rl.domain.channels import CHANNELS, NUM_CHANNELS, NUM_DEVICES
+from envs.market.noise import compute_inverse_normal, sample_binomial, sample_normal, sample_poisson, sample_uniform
+from gaelp_rl.domain.channels import NUM_CHANNELS, NUM_DEVICES
 from gaelp_rl.domain.landscape import compute_win_moments
 from gaelp_rl.domain.money import MICROS
-from gaelp_rl.domain.platform_rules import PLATFORM_RULES
 from gaelp_rl.domain.reports import FloatArray, IntArray
 
-__all__ = [
-    "DELAY_RING_HOURS",
-    "CellArrays",
-    "DeliveryParams",
-    "DeliveryState",
-    "Outcome",
-    "deliver_hour",
-    "make_cell_arrays",
-    "make_delivery_params",
-    "make_delivery_state",
-]
+__all__ = ["Outcome", "deliver_hour", "make_outcome"]
 
-DELAY_RING_HOURS = 744
-"""Hours ahead for which reported conversions are scheduled: 30 days of attribution and the lags."""
-
-_ATTRIBUTION_HOURS = 720
-_LAG_RING_HOURS = 4
-_DAILY_SLOT, _CELL_SLOT, _DELAY_SLOT = 64, 128, 512
+_DAILY_SLOT, _CELL_SLOT, _DELAY_SLOT, _PRICE_SLOT = 64, 128, 512, 2048
+_DELAY_DRAWS = 64
+_PRICE_DRAWS = 8
 _CATCH_UP = 1.5
 _CENT = 0.01
-
-
-class DeliveryParams(NamedTuple):
-    """The numbers of a family and of the platforms that delivery needs."""
-
-    account_limit_micros: int
-    over_delivery: FloatArray
-    max_edits_per_day: IntArray
-    max_edit_ratio: FloatArray
-    lag_hours: IntArray
-    conversion_lag_hours: IntArray
-    pacing_log_sd: float
-    fatigue_per_exposure: float
-    learning_price_factor: float
-    learning_conversion_factor: float
-    learning_hours: int
-    delay_immediate: float
-    delay_weights: FloatArray
-    delay_mean_hours: FloatArray
-
-
-class DeliveryState(NamedTuple):
-    """Per world: what delivery remembers. Shapes [worlds, channels] unless said.
-
-    ``exposures`` [worlds, channels, creatives]: impressions per person of each creative;
-    ``arrivals`` [worlds, ring, channels]: conversions by the hour in which they will be reported;
-    ``rows`` [worlds, lag ring, channels, 3 + 2 devices]: recent impressions, clicks, spend micros,
-    then impressions and clicks by device; ``share_sums`` and
-    ``share_yesterday`` [worlds, channels, 3]: eligible, won and budget-lost impressions.
-    """
-
-    spend_today_micros: IntArray
-    highest_budget: FloatArray
-    pacing_factor: FloatArray
-    bid: FloatArray
-    budget: FloatArray
-    edits_today: IntArray
-    learning_hours_left: IntArray
-    exposures: FloatArray
-    generation_seen: IntArray
-    arrivals: NDArray[np.int32]
-    rows: IntArray
-    click_quality: FloatArray
-    share_sums: FloatArray
-    share_yesterday: FloatArray
-
-
-class CellArrays(NamedTuple):
-    """Workspace of one hour, float64 or int64 [worlds, cells], the last two [worlds, channels].
-
-    A cell is a (channel, device) pair; ``impressions`` is expected, before pacing.
-    """
-
-    bid: FloatArray
-    price: FloatArray
-    price_variance: FloatArray
-    ctr: FloatArray
-    impressions: FloatArray
-    clicks: IntArray
-    expected_spend: FloatArray
-    entered: FloatArray
 
 
 class Outcome(NamedTuple):
@@ -129,60 +61,17 @@ class Outcome(NamedTuple):
     learning: IntArray
 
 
-def make_delivery_params(family: FamilyConfig) -> DeliveryParams:
-    """Collects the family's numbers and the platforms' rules."""
-    rules = [PLATFORM_RULES[channel] for channel in CHANNELS]
-    return DeliveryParams(
-        account_limit_micros=family.daily_budget_micros,
-        over_delivery=np.array([r.over_delivery for r in rules]),
-        max_edits_per_day=np.array([r.max_edits_per_day for r in rules], dtype=np.int64),
-        max_edit_ratio=np.array([r.max_edit_ratio for r in rules]),
-        lag_hours=np.array([r.lag_hours for r in rules], dtype=np.int64),
-        conversion_lag_hours=np.array([r.conversion_lag_hours for r in rules], dtype=np.int64),
-        pacing_log_sd=family.pacing_log_sd,
-        fatigue_per_exposure=family.fatigue_per_exposure,
-        learning_price_factor=family.learning_price_factor,
-        learning_conversion_factor=family.learning_conversion_factor,
-        learning_hours=family.learning_hours,
-        delay_immediate=family.delay.immediate,
-        delay_weights=np.array(family.delay.weights),
-        delay_mean_hours=np.array(family.delay.mean_hours),
-    )
-
-
-def make_delivery_state(num_worlds: int) -> DeliveryState:
-    """State of worlds in which nothing has been delivered yet."""
-    grid = (num_worlds, NUM_CHANNELS)
-    return DeliveryState(
-        spend_today_micros=np.zeros(grid, dtype=np.int64),
-        highest_budget=np.zeros(grid),
-        pacing_factor=np.ones(grid),
-        bid=np.zeros(grid),
-        budget=np.zeros(grid),
-        edits_today=np.zeros(grid, dtype=np.int64),
-        learning_hours_left=np.zeros(grid, dtype=np.int64),
-        exposures=np.zeros((*grid, CREATIVES)),
-        generation_seen=np.full((*grid, CREATIVES), -1, dtype=np.int64),
-        arrivals=np.zeros((num_worlds, DELAY_RING_HOURS, NUM_CHANNELS), dtype=np.int32),
-        rows=np.zeros((num_worlds, _LAG_RING_HOURS, NUM_CHANNELS, 3 + 2 * NUM_DEVICES), dtype=np.int64),
-        click_quality=np.ones(grid),
-        share_sums=np.zeros((*grid, 3)),
-        share_yesterday=np.zeros((*grid, 3)),
-    )
-
-
-def make_cell_arrays(num_worlds: int) -> CellArrays:
-    """Uninitialised workspace for ``deliver_hour``."""
-    cells, grid = (num_worlds, NUM_CHANNELS * NUM_DEVICES), (num_worlds, NUM_CHANNELS)
-    return CellArrays(
-        bid=np.empty(cells),
-        price=np.empty(cells),
-        price_variance=np.empty(cells),
-        ctr=np.empty(cells),
-        impressions=np.empty(cells),
-        clicks=np.empty(cells, dtype=np.int64),
-        expected_spend=np.empty(grid),
-        entered=np.empty(grid),
+def make_outcome(num_worlds: int) -> Outcome:
+    """An outcome in which nothing has happened."""
+    shape = (num_worlds, NUM_CHANNELS)
+    return Outcome(
+        spend_micros=np.zeros(shape, dtype=np.int64),
+        expected_conversions=np.zeros(shape),
+        conversions=np.zeros(shape, dtype=np.int64),
+        clicks=np.zeros(shape, dtype=np.int64),
+        edits=np.zeros(shape, dtype=np.int64),
+        edit_size=np.zeros(shape),
+        learning=np.zeros(shape, dtype=np.int64),
     )
 
 
@@ -197,7 +86,7 @@ def _start_day(hour: int, keys: NDArray[np.uint64], state: DeliveryState, params
             state.share_sums[w, c, i] = 0.0
         noise = sample_normal(keys[w], hour, _DAILY_SLOT + c * 4 + 3)
         sd = params.pacing_log_sd * math.log(params.over_delivery[c]) / math.log(2.0)
-        state.pacing_factor[w, c] = min(math.exp(sd * noise), params.over_delivery[c])
+        state.pacing_factor[w, c] = min(math.exp(sd * noise), float(params.over_delivery[c]))
 
 
 @njit(cache=True, error_model="numpy")
@@ -212,7 +101,7 @@ def _take_plan(
         if bid[w, c] != old_bid or budget[w, c] != old_budget:
             state.edits_today[w, c] += 1
             outcome.edits[w, c] = 1
-            outcome.edit_size[w, c] = abs(math.log(max(bid[w, c], _CENT) / max(old_bid, _CENT)))
+            outcome.edit_size[w, c] = abs(math.log(max(float(bid[w, c]), _CENT) / max(float(old_bid), _CENT)))
             ratio = params.max_edit_ratio[c]
             too_large = (
                 abs(bid[w, c] - old_bid) > ratio * old_bid + _CENT
@@ -265,6 +154,8 @@ def _price_cells(
             cell_bid = bid[w, c] * modifier[w, c, d] if active[w, c] else 0.0
             share, mean, variance = compute_win_moments(cell_bid, median, sigma, first_price)
             cells.bid[w, i] = cell_bid
+            cells.median[w, i] = median
+            cells.share[w, i] = share
             cells.price[w, i] = mean
             cells.price_variance[w, i] = variance
             cells.ctr[w, i] = min(exogenous.ctr[w, c] * tables.device_ctr[c, d] * state.click_quality[w, c], 0.95)
@@ -297,16 +188,47 @@ def _pace(hour: int, state: DeliveryState, params: DeliveryParams, tables: Marke
 
 
 @njit(cache=True, error_model="numpy")
+def _sample_spend(
+    key: np.uint64, hour: int, cell: int, clicks: int, cells: CellArrays, world: int, sigma: float
+) -> float:
+    """What that many won clicks cost: each its competing bid below the bid, many their normal sum."""
+    bid, mean = cells.bid[world, cell], cells.price[world, cell]
+    if cells.price_variance[world, cell] <= 0.0:
+        return clicks * mean
+    if clicks > _PRICE_DRAWS:
+        noise = sample_normal(key, hour, _CELL_SLOT + cell * 4 + 2)
+        amount = clicks * mean + math.sqrt(clicks * cells.price_variance[world, cell]) * noise
+        return min(max(amount, 0.2 * clicks * mean), clicks * bid)
+    total = 0.0
+    median, share = cells.median[world, cell], cells.share[world, cell]
+    for n in range(clicks):
+        u = sample_uniform(key, hour, _PRICE_SLOT + cell * _PRICE_DRAWS + n)
+        total += min(median * math.exp(sigma * compute_inverse_normal(u * share)), bid)
+    return total
+
+
+@njit(cache=True, error_model="numpy")
+def _limit_to_account(clicks: int, amount: float, left_micros: int) -> tuple[int, int]:
+    """Clicks and spend in micros once the account's limit has cut what it cannot pay."""
+    micros = amount * MICROS
+    if micros <= left_micros:
+        return clicks, min(int(micros + 0.5), left_micros)
+    kept = int(clicks * (left_micros / micros))
+    return kept, int(micros * (kept / clicks))
+
+
+@njit(cache=True, error_model="numpy")
 def _draw_clicks(
     hour: int,
     exogenous: ExogenousState,
     state: DeliveryState,
     params: DeliveryParams,
+    tables: MarketTables,
     cells: CellArrays,
     outcome: Outcome,
 ) -> None:
     """Draws impressions, clicks and spend of every cell; stops at the account's limit."""
-    slot_of_row = hour % _LAG_RING_HOURS
+    slot_of_row = hour % LAG_RING_HOURS
     for w in range(state.bid.shape[0]):
         key = exogenous.key[w]
         left_micros = params.account_limit_micros
@@ -318,26 +240,16 @@ def _draw_clicks(
             for d in range(NUM_DEVICES):
                 i = c * NUM_DEVICES + d
                 slot = _CELL_SLOT + i * 4
-                rate = cells.impressions[w, i] * cells.entered[w, c]
-                ctr = cells.ctr[w, i]
+                rate, ctr = cells.impressions[w, i] * cells.entered[w, c], cells.ctr[w, i]
                 clicks = sample_poisson(rate * ctr, sample_uniform(key, hour, slot))
                 impressions = clicks + sample_poisson(rate * (1.0 - ctr), sample_uniform(key, hour, slot + 1))
-                spend = 0
                 if clicks > 0:
-                    mean = clicks * cells.price[w, i]
-                    amount = mean
-                    if cells.price_variance[w, i] > 0.0:
-                        noise = math.sqrt(clicks * cells.price_variance[w, i]) * sample_normal(key, hour, slot + 2)
-                        amount = min(max(mean + noise, 0.2 * mean), clicks * cells.bid[w, i])
-                    spend = int(amount * MICROS + 0.5)
-                    if spend > left_micros:
-                        kept = int(clicks * (left_micros / spend))
-                        spend = int(spend * (kept / clicks))
-                        clicks = kept
-                left_micros -= spend
+                    amount = _sample_spend(key, hour, i, clicks, cells, w, tables.sigma[c])
+                    clicks, spend = _limit_to_account(clicks, amount, left_micros)
+                    left_micros -= spend
+                    clicks_sum += clicks
+                    spend_sum += spend
                 impressions_sum += impressions
-                clicks_sum += clicks
-                spend_sum += spend
                 cells.clicks[w, i] = clicks
                 state.rows[w, slot_of_row, c, 3 + d] = impressions
                 state.rows[w, slot_of_row, c, 3 + NUM_DEVICES + d] = clicks
@@ -347,6 +259,23 @@ def _draw_clicks(
             outcome.clicks[w, c] = clicks_sum
             outcome.spend_micros[w, c] = spend_sum
             state.spend_today_micros[w, c] += spend_sum
+
+
+@njit(cache=True, error_model="numpy")
+def _sample_delay_hours(key: np.uint64, hour: int, slot: int, scale: float, params: DeliveryParams) -> int:
+    """Whole hours from the report of a click's hour to that of its conversion."""
+    u = sample_uniform(key, hour, slot)
+    if u < params.delay_immediate:
+        return 0
+    threshold = params.delay_immediate
+    component = 0
+    for k in range(params.delay_weights.shape[0]):
+        component = k
+        threshold += params.delay_weights[k]
+        if u < threshold:
+            break
+    mean = params.delay_mean_hours[component] * scale
+    return 1 + int(-mean * math.log(sample_uniform(key, hour, slot + 1)))
 
 
 @njit(cache=True, error_model="numpy")
@@ -361,6 +290,7 @@ def _draw_conversions(
     """Draws each cell's conversions and books each into the hour of its report."""
     for w, c in np.ndindex(state.bid.shape):
         key = exogenous.key[w]
+        scale = exogenous.delay_scale[w, c]
         channel_rate = exogenous.hour_conversion[w, c]
         if outcome.learning[w, c] == 1:
             channel_rate *= params.learning_conversion_factor
@@ -375,36 +305,33 @@ def _draw_conversions(
             expected += cells.clicks[w, i] * rate
             total += count
             for n in range(count):
-                slot = _DELAY_SLOT + i * 128 + (n % 64) * 2
-                u = sample_uniform(key, hour, slot)
-                delay = 0
-                if u >= params.delay_immediate:
-                    threshold = params.delay_immediate
-                    component = 0
-                    for k in range(params.delay_weights.shape[0]):
-                        component = k
-                        threshold += params.delay_weights[k]
-                        if u < threshold:
-                            break
-                    mean = params.delay_mean_hours[component] * exogenous.delay_scale[w, c]
-                    delay = 1 + int(-mean * math.log(sample_uniform(key, hour, slot + 1)))
-                if delay <= _ATTRIBUTION_HOURS:
+                slot = _DELAY_SLOT + (i * _DELAY_DRAWS + n % _DELAY_DRAWS) * 2
+                delay = _sample_delay_hours(key, hour, slot, scale, params)
+                if delay <= ATTRIBUTION_HOURS:
                     state.arrivals[w, (first_report + delay) % DELAY_RING_HOURS, c] += 1
         outcome.expected_conversions[w, c] = expected
         outcome.conversions[w, c] = total
 
 
 @njit(cache=True, error_model="numpy")
-def _remember(exogenous: ExogenousState, state: DeliveryState, tables: MarketTables, cells: CellArrays, slot: int) -> None:
+def _remember(
+    slot_of_row: int,
+    active: NDArray[np.bool_],
+    exogenous: ExogenousState,
+    state: DeliveryState,
+    tables: MarketTables,
+    cells: CellArrays,
+) -> None:
     """Adds the hour to the day's impression shares and to the creatives' exposures."""
     for w, c in np.ndindex(state.bid.shape):
         won = 0.0
         for d in range(NUM_DEVICES):
             won += cells.impressions[w, c * NUM_DEVICES + d]
-        state.share_sums[w, c, 0] += exogenous.hour_impressions[w, c]
-        state.share_sums[w, c, 1] += won * cells.entered[w, c]
-        state.share_sums[w, c, 2] += won * (1.0 - cells.entered[w, c])
-        seen = state.rows[w, slot, c, 0] / CREATIVES / tables.audience_size[c]
+        if active[w, c]:
+            state.share_sums[w, c, 0] += exogenous.hour_impressions[w, c]
+            state.share_sums[w, c, 1] += won * cells.entered[w, c]
+            state.share_sums[w, c, 2] += won * (1.0 - cells.entered[w, c])
+        seen = state.rows[w, slot_of_row, c, 0] / CREATIVES / tables.audience_size[c]
         for k in range(CREATIVES):
             state.exposures[w, c, k] += seen
 
@@ -444,6 +371,6 @@ def deliver_hour(
     _update_click_quality(exogenous, state, params)
     _price_cells(bid, modifier, active, exogenous, state, params, tables, outcome, cells)
     _pace(hour, state, params, tables, cells)
-    _draw_clicks(hour, exogenous, state, params, cells, outcome)
+    _draw_clicks(hour, exogenous, state, params, tables, cells, outcome)
     _draw_conversions(hour, exogenous, state, params, cells, outcome)
-    _remember(exogenous, state, tables, cells, hour % _LAG_RING_HOURS)
+    _remember(hour % LAG_RING_HOURS, active, exogenous, state, tables, cells)

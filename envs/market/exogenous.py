@@ -203,7 +203,7 @@ def start_worlds(state: ExogenousState, params: ExogenousParams, tables: MarketT
                 params.delay_scale_log_sd * sample_normal(key, when, slot + 4)
             )
             for kind in range(3):
-                sd = _get_drift_sd(params, kind)
+                sd = _select_drift_sd(params, kind)
                 state.drift[w, c, kind] = sd * sample_normal(key, when, slot + 5 + kind)
             for d in range(NUM_DEVICES):
                 factor = math.exp(params.device_conversion_log_sd * sample_normal(key, when, slot + 8 + d))
@@ -214,7 +214,7 @@ def start_worlds(state: ExogenousState, params: ExogenousParams, tables: MarketT
 
 
 @njit(cache=True, inline="always")
-def _get_drift_sd(params: ExogenousParams, kind: int) -> float:
+def _select_drift_sd(params: ExogenousParams, kind: int) -> float:
     if kind == _VOLUME:
         return params.volume_drift_sd
     if kind == _PRICE:
@@ -229,7 +229,7 @@ def _start_day(hour: int, state: ExogenousState, params: ExogenousParams) -> Non
     for w, c in np.ndindex(state.volume.shape):
         key = state.key[w]
         for kind in range(3):
-            sd = _get_drift_sd(params, kind)
+            sd = _select_drift_sd(params, kind)
             noise = sample_normal(key, hour, _DAILY_SLOT + c * 4 + kind)
             state.drift[w, c, kind] = params.drift_persistence * state.drift[w, c, kind] + sd * innovation * noise
         for k in range(CREATIVES):

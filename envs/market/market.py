@@ -6,13 +6,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from envs.market.delivery import (
+from envs.market.delivery import Outcome, deliver_hour, make_outcome
+from envs.market.delivery_state import (
     DELAY_RING_HOURS,
+    ROW_FIELDS,
     CellArrays,
     DeliveryParams,
     DeliveryState,
-    Outcome,
-    deliver_hour,
     make_cell_arrays,
     make_delivery_params,
     make_delivery_state,
@@ -36,7 +36,7 @@ from gaelp_rl.domain.plans import PlanBatch
 from gaelp_rl.domain.platform_rules import PLATFORM_RULES, make_reporting_profile
 from gaelp_rl.domain.reports import FloatArray, IntArray, ReportBatch
 from gaelp_rl.domain.response_curves import ResponseCurves
-from gaelp_rl.errors import PlanError
+from gaelp_rl.errors import ConfigError, PlanError
 
 __all__ = ["BatchedMarket"]
 
@@ -87,7 +87,13 @@ class BatchedMarket:
 
         Returns:
             The empty report of hour 0.
+
+        Raises:
+            ConfigError: there are not ``num_worlds`` keys.
         """
+        if keys.shape != (self.num_worlds,):
+            msg = f"keys of shape {keys.shape} were given to a market of {self.num_worlds} worlds: one key per world"
+            raise ConfigError(msg)
         self.hour = 0
         self._exogenous.key[:] = keys
         start_worlds(self._exogenous, self._exogenous_params, self._tables)
@@ -96,25 +102,28 @@ class BatchedMarket:
         self._queued = initial
         self._delivery.bid[:] = initial.bid_micros / MICROS
         self._delivery.budget[:] = initial.daily_budget_micros / MICROS
-        return self._make_report(np.zeros((self.num_worlds, NUM_CHANNELS, 3 + 2 * NUM_DEVICES), dtype=np.int64))
+        return self._make_report(np.zeros((self.num_worlds, NUM_CHANNELS, ROW_FIELDS), dtype=np.int64))
 
     def step(self, plan: PlanBatch) -> tuple[ReportBatch, Outcome]:
         """Delivers one hour.
 
         Args:
-            plan: the plan in force for hour ``self.hour``.
+            plan: the plan in force for hour ``self.hour``. Callers end a world at ``num_hours``; a
+                market that is stepped on keeps delivering and reporting.
 
         Returns:
             What is reported at the start of the next hour, and what truly happened.
 
         Raises:
-            PlanError: a bid, budget or modifier is negative or not finite, or the worlds differ.
+            PlanError: a bid, budget or modifier is negative or not finite, an array has the wrong
+                shape, or ``reset`` was never called.
         """
+        self._check_started()
         self._check_plan(plan)
         effective = self._delay_plan(plan)
-        modifier = np.where(self._has_modifiers[None, :, None], plan.device_modifier, 1.0)
-        outcome = _make_outcome(self.num_worlds)
-        rows = np.empty((self.num_worlds, NUM_CHANNELS, 3 + 2 * NUM_DEVICES), dtype=np.int64)
+        modifier = np.where(self._has_modifiers[None, :, None], effective.device_modifier, 1.0)
+        outcome = make_outcome(self.num_worlds)
+        rows = np.empty((self.num_worlds, NUM_CHANNELS, ROW_FIELDS), dtype=np.int64)
         _step_worlds(
             self.hour,
             effective.bid_micros / MICROS,
@@ -134,7 +143,12 @@ class BatchedMarket:
         return self._make_report(rows), outcome
 
     def compute_response_curves(self) -> ResponseCurves:
-        """The worlds' true curves from hour 0 to their end, by replaying the exogenous process."""
+        """The worlds' true curves from hour 0 to their end, by replaying the exogenous process.
+
+        Raises:
+            PlanError: ``reset`` was never called, so there are no worlds yet.
+        """
+        self._check_started()
         state = make_exogenous_state(self.num_worlds)
         state.key[:] = self._exogenous.key
         start_worlds(state, self._exogenous_params, self._tables)
@@ -156,39 +170,47 @@ class BatchedMarket:
         )
         return curves
 
-    def _check_plan(self, plan: PlanBatch) -> None:
-        if plan.num_worlds != self.num_worlds:
-            msg = f"a plan for {plan.num_worlds} worlds was given to a market of {self.num_worlds}"
+    def _check_started(self) -> None:
+        if self._queued is None:
+            msg = "the market has no worlds yet: call reset(keys) first"
             raise PlanError(msg)
-        for name, amounts in (
-            ("bid_micros", plan.bid_micros),
-            ("daily_budget_micros", plan.daily_budget_micros),
-            ("device_modifier", plan.device_modifier),
+
+    def _check_plan(self, plan: PlanBatch) -> None:
+        grid = (self.num_worlds, NUM_CHANNELS)
+        for name, amounts, shape in (
+            ("bid_micros", plan.bid_micros, grid),
+            ("daily_budget_micros", plan.daily_budget_micros, grid),
+            ("device_modifier", plan.device_modifier, (*grid, NUM_DEVICES)),
+            ("active", plan.active, grid),
         ):
+            if amounts.shape != shape:
+                msg = f"{name} has shape {amounts.shape} in a market of {self.num_worlds} worlds: it must be {shape}"
+                raise PlanError(msg)
             bad = ~np.isfinite(amounts) | (amounts < 0)
             if bad.any():
                 where = tuple(int(i) for i in np.argwhere(bad)[0])
-                msg = f"{name} of world {where[0]}, {CHANNELS[where[1]]} is {amounts[where]}: it must be finite and >= 0"
+                culprit = f"{name} of world {where[0]}, {CHANNELS[where[1]]}"
+                msg = f"{culprit} is {amounts[where]}: it must be finite and >= 0"
                 raise PlanError(msg)
 
     def _delay_plan(self, plan: PlanBatch) -> PlanBatch:
         """What the platforms act on: slow platforms still follow the plan of an hour ago."""
-        queued, self._queued = self._queued, plan
-        if queued is None:
-            msg = "the market was stepped before reset: call reset(keys) first"
-            raise PlanError(msg)
+        queued = self._queued or plan
+        self._queued = PlanBatch(
+            plan.bid_micros.copy(), plan.daily_budget_micros.copy(), plan.device_modifier.copy(), plan.active.copy()
+        )
         slow = self._delayed[None, :]
         return PlanBatch(
             bid_micros=np.where(slow, queued.bid_micros, plan.bid_micros),
             daily_budget_micros=np.where(slow, queued.daily_budget_micros, plan.daily_budget_micros),
-            device_modifier=plan.device_modifier,
+            device_modifier=np.where(slow[:, :, None], queued.device_modifier, plan.device_modifier),
             active=np.where(slow, queued.active, plan.active),
         )
 
     def _make_report(self, rows: IntArray) -> ReportBatch:
         conversions = self._delivery.arrivals[:, self.hour % DELAY_RING_HOURS].astype(np.float64)
         self._delivery.arrivals[:, self.hour % DELAY_RING_HOURS] = 0
-        split = np.where(self.profile.device_split, 1.0, np.nan)[None, :, None]
+        split: FloatArray = np.where(self.profile.device_split, 1.0, np.nan)[None, :, None]
         conversion_value = self.family.objective.conversion_value_micros
         share, lost_budget, lost_rank = self._publish_shares()
         return ReportBatch(
@@ -198,8 +220,8 @@ class BatchedMarket:
             spend_micros=rows[:, :, 2],
             conversions=conversions,
             conversion_value_micros=(conversions * conversion_value).astype(np.int64),
-            device_impressions=rows[:, :, 3 : 3 + NUM_DEVICES] * split,
-            device_clicks=rows[:, :, 3 + NUM_DEVICES :] * split,
+            device_impressions=split * rows[:, :, 3 : 3 + NUM_DEVICES],
+            device_clicks=split * rows[:, :, 3 + NUM_DEVICES :],
             impression_share=share,
             lost_share_budget=lost_budget,
             lost_share_rank=lost_rank,
@@ -212,24 +234,11 @@ class BatchedMarket:
             if PLATFORM_RULES[channel].share_hour != self.hour % 24 or self.hour < 24:
                 continue
             eligible, won, lost = np.moveaxis(self._delivery.share_yesterday[:, c], -1, 0)
-            eligible = np.maximum(eligible, 1e-9)
+            eligible = np.where(eligible > 0.0, eligible, np.nan)
             shares[0, :, c] = np.maximum(won / eligible, _CENSOR_LOW)
             shares[1, :, c] = np.minimum(lost / eligible, _CENSOR_HIGH)
             shares[2, :, c] = np.minimum(np.maximum(1.0 - (won + lost) / eligible, 0.0), _CENSOR_HIGH)
         return shares[0], shares[1], shares[2]
-
-
-def _make_outcome(num_worlds: int) -> Outcome:
-    shape = (num_worlds, NUM_CHANNELS)
-    return Outcome(
-        spend_micros=np.zeros(shape, dtype=np.int64),
-        expected_conversions=np.zeros(shape),
-        conversions=np.zeros(shape, dtype=np.int64),
-        clicks=np.zeros(shape, dtype=np.int64),
-        edits=np.zeros(shape, dtype=np.int64),
-        edit_size=np.zeros(shape),
-        learning=np.zeros(shape, dtype=np.int64),
-    )
 
 
 @njit(cache=True)
@@ -250,9 +259,7 @@ def _step_worlds(
 ) -> None:
     """One hour of every world; ``rows`` receives each channel's newest reportable hour."""
     advance_exogenous(hour, exogenous, exogenous_params, tables)
-    deliver_hour(
-        hour, bid, budget, modifier, active, exogenous, delivery, delivery_params, tables, cells, outcome
-    )
+    deliver_hour(hour, bid, budget, modifier, active, exogenous, delivery, delivery_params, tables, cells, outcome)
     ring = delivery.rows.shape[1]
     for w in range(rows.shape[0]):
         for c in range(NUM_CHANNELS):

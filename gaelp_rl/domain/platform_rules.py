@@ -63,10 +63,54 @@ class PlatformRules:
 
 
 PLATFORM_RULES: dict[Channel, PlatformRules] = {
-    Channel.GOOGLE: PlatformRules(2.0, 24, np.inf, 0, True, 1, 3, True, True, 13),
-    Channel.META: PlatformRules(1.75, 2, 0.2, 0, False, 0, 4, True, False, None),
-    Channel.TIKTOK: PlatformRules(1.25, 2, 0.2, 0, False, 0, 0, False, True, None),
-    Channel.MICROSOFT: PlatformRules(2.0, 24, np.inf, 1, True, 2, 3, True, True, 6),
+    Channel.GOOGLE: PlatformRules(
+        over_delivery=2.0,
+        max_edits_per_day=24,
+        max_edit_ratio=np.inf,
+        plan_delay_hours=0,
+        device_modifiers=True,
+        lag_hours=1,
+        conversion_lag_hours=3,
+        device_split=True,
+        hourly_conversions=True,
+        share_hour=13,
+    ),
+    Channel.META: PlatformRules(
+        over_delivery=1.75,
+        max_edits_per_day=2,
+        max_edit_ratio=0.2,
+        plan_delay_hours=0,
+        device_modifiers=False,
+        lag_hours=0,
+        conversion_lag_hours=4,
+        device_split=True,
+        hourly_conversions=False,
+        share_hour=None,
+    ),
+    Channel.TIKTOK: PlatformRules(
+        over_delivery=1.25,
+        max_edits_per_day=2,
+        max_edit_ratio=0.2,
+        plan_delay_hours=0,
+        device_modifiers=False,
+        lag_hours=0,
+        conversion_lag_hours=0,
+        device_split=False,
+        hourly_conversions=True,
+        share_hour=None,
+    ),
+    Channel.MICROSOFT: PlatformRules(
+        over_delivery=2.0,
+        max_edits_per_day=24,
+        max_edit_ratio=np.inf,
+        plan_delay_hours=1,
+        device_modifiers=True,
+        lag_hours=2,
+        conversion_lag_hours=3,
+        device_split=True,
+        hourly_conversions=True,
+        share_hour=6,
+    ),
 }
 """The rules of every channel."""
 
