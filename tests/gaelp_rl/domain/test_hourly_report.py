@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -141,3 +142,12 @@ def test_parse_hourly_reports__loses_no_row(rows) -> None:
     parsed = parse_hourly_reports(rows)
     assert len(rows) == len(parsed.accepted) + len(parsed.quarantined) + parsed.duplicates == parsed.num_rows
     assert len({(report.key, report.as_of) for report in parsed.accepted}) == len(parsed.accepted)
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [("creative", ""), ("hour", datetime(2026, 1, 2, 6)), ("clicks", 5.0), ("spend_micros", -1)],  # noqa: DTZ001
+)
+def test_hourly_report__checks_itself_however_it_is_made(field, wrong) -> None:
+    with pytest.raises(FieldError, match=f"'{field}'"):
+        replace(parse_hourly_report(ROW), **{field: wrong})
