@@ -1,0 +1,120 @@
+"""The env runner's days: complete, in order, seeded, and refused when they are not days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+
+from gaelp_rl.config.training import TrainingConfig
+from gaelp_rl.errors import ConfigError, DataError
+from gaelp_rl.training.env_runner import BatchedEnvRunner, compute_info_means, make_world_seeds
+from gaelp_rl.training.setup import make_algorithm_config
+from tests.gaelp_rl.training.toy_env import DAYS, STEPS, ToyVectorEnv, make_toy_env
+
+_TRAINING = TrainingConfig(worlds_per_env_runner=4, hidden_sizes=(8,), replay_capacity=960)
+
+
+def _make_runner(creator: Any = make_toy_env, seed: int = 0, worker_index: int = 0) -> BatchedEnvRunner:
+    training = _TRAINING.model_copy(update={"seed": seed})
+    config = make_algorithm_config(training, "toy", creator)
+    return BatchedEnvRunner(config=config, worker_index=worker_index)
+
+
+def test_env_runner__days_follow_each_other_and_end_with_their_own_last_observation() -> None:
+    """Features -4 and -3 of the toy count day and step; every third day terminates."""
+    runner = _make_runner()
+    for number in range(2 * DAYS):
+        day = runner.sample()
+        assert (day.observations[:-1, :, -4] == number % DAYS).all()
+        np.testing.assert_array_equal(day.observations[:, 0, -3], np.arange(STEPS + 1))
+        assert (day.observations[:, :, -2] == np.arange(4)).all()
+        assert (day.terminated == (number % DAYS == DAYS - 1)).all()
+        np.testing.assert_allclose(
+            day.rewards, 1.0 - np.square(day.actions - 0.8 * day.observations[:-1, :, :2]).sum(-1), rtol=1e-4, atol=1e-5
+        )
+        assert (day.costs == 0.5).all()
+
+
+def test_env_runner__same_seed_same_day_and_another_runner_another() -> None:
+    one, two, other_seed, other_runner = (
+        _make_runner(seed=seed, worker_index=index).sample() for seed, index in ((0, 0), (0, 0), (1, 0), (0, 1))
+    )
+    np.testing.assert_array_equal(one.observations, two.observations)
+    np.testing.assert_array_equal(one.actions, two.actions)
+    for other in (other_seed, other_runner):
+        assert not np.array_equal(one.observations, other.observations)
+        assert not np.array_equal(one.actions, other.actions)
+
+
+def test_env_runner__a_new_generation_meets_new_worlds() -> None:
+    runner = _make_runner()
+    first = runner.sample()
+    runner.start_generation(1)
+    assert not np.array_equal(runner.sample().observations, first.observations)
+
+
+def test_env_runner__the_first_policy_is_action_zero() -> None:
+    runner = _make_runner()
+    assert (runner.sample(explore=False).actions == 0.0).all()
+    noise = runner.sample(explore=True).actions
+    assert np.arctanh(noise).std() == pytest.approx(np.exp(_TRAINING.initial_log_std), rel=0.1)
+    assert runner.sample(random_actions=True).actions.std() == pytest.approx(3**-0.5, rel=0.1)
+
+
+def test_env_runner__reports_means_of_what_the_environment_says() -> None:
+    runner = _make_runner()
+    day = runner.sample()
+    rollout = runner.get_metrics()["rollout"]
+    assert rollout["hit"].peek() == pytest.approx(day.rewards.sum(axis=0).mean(), rel=1e-5)
+    assert rollout["soft_score"].peek() == pytest.approx(day.rewards.mean(), rel=1e-5)
+
+
+def test_world_seeds__all_differ() -> None:
+    """Across runners, generations, restarts and worlds; the same call gives the same seeds."""
+    keys = [(seed, runner, generation, steps) for seed in (0, 1) for runner in (0, 1) for generation in (0, 1)
+            for steps in (0, 24)]  # fmt: skip
+    seeds = [world for key in keys for world in make_world_seeds(*key, 8)]
+    assert len(set(seeds)) == len(seeds) == 128
+    assert make_world_seeds(0, 0, 0, 0, 8) == seeds[:8]
+
+
+def test_info_means__by_hand() -> None:
+    infos = [
+        {"reward_terms": {"clicks": np.array([1.0, 3.0])}, "fho": np.array([0.5, 0.7]), "text": ["a", "b"]},
+        {"reward_terms": {"clicks": np.array([2.0, 2.0])}, "final_obs": np.zeros((2, 3))},
+    ]
+    assert compute_info_means(infos, 2) == {"clicks": 4.0, "fho": pytest.approx(0.6)}
+
+
+class _BadEnv(ToyVectorEnv):
+    def __init__(self, fault: str, num_envs: int) -> None:
+        super().__init__(num_envs, AutoresetMode.NEXT_STEP if fault == "mode" else AutoresetMode.SAME_STEP)
+        self._fault = fault
+
+    def step(self, actions: Any) -> Any:
+        observation, reward, terminated, truncated, infos = super().step(actions)
+        if self._fault == "nan":
+            reward[2] = np.nan
+        if self._fault == "ragged":
+            truncated[0] = self._step == 5
+        return observation, reward, terminated, truncated, infos
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "says"),
+    [
+        ("nan", DataError, "rewards of world 2 at step 0"),
+        ("ragged", DataError, "1 of 4 worlds ended at step 5"),
+        ("mode", ConfigError, "SAME_STEP"),
+    ],
+)
+def test_env_runner__refuses_environments_without_whole_days(fault: str, error: type, says: str) -> None:
+    def make(context: Mapping[str, Any]) -> ToyVectorEnv:
+        return _BadEnv(fault, context["num_envs"])
+
+    with pytest.raises(error, match=says):
+        _make_runner(make).sample()
