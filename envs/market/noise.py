@@ -167,7 +167,10 @@ def sample_poisson(mean: float, uniform: float) -> int:
 
 @njit(cache=True)
 def sample_binomial(trials: int, share: float, uniform: float) -> int:
-    """A binomial count by inversion of ``uniform``; above a mean of 16 by its Cornish-Fisher quantile."""
+    """A binomial count by inversion of ``uniform``.
+
+    Exact below a mean of 16; above it the Cornish-Fisher quantile, within one for shares up to a half.
+    """
     if trials <= 0 or share <= 0.0:
         return 0
     if share >= 1.0:
