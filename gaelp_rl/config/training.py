@@ -20,7 +20,7 @@ class TrainingConfig(StrictModel):
     env_runners: int = Field(0, ge=0, le=1_000, description="sampling processes; 0 samples in the trainer's own")
     worlds_per_env_runner: int = Field(128, ge=1, le=16_384, description="worlds that one process steps as a batch")
     episode_steps: int = Field(24, ge=1, le=1_000, description="steps of an episode: the hours of a day")
-    torch_threads: int = Field(1, ge=1, le=64, description="threads of the learner's torch operations")
+    torch_threads: int = Field(1, ge=1, le=64, description="of the learner; 2 slow down on busy cores")
 
     env_steps_per_update: int = Field(64, ge=1, le=100_000, description="environment steps paid for each update")
     updates_per_call: int = Field(16, ge=1, le=1_024, description="minibatches drawn at once from replay")
@@ -49,7 +49,7 @@ class TrainingConfig(StrictModel):
     replay_capacity: int = Field(300_000, ge=24, le=1_000_000_000, description="transitions kept, whole days only")
     priority_alpha: float = Field(0.6, ge=0, le=1, description="exponent of priorities; 0 samples uniformly")
     priority_beta: float = Field(0.4, ge=0, le=1, description="importance exponent at the start; it ends at 1")
-    priority_epsilon: float = Field(1e-3, gt=0, le=1, description="added to the absolute TD error")
+    priority_epsilon: float = Field(1e-2, gt=0, le=1, description="added to the absolute TD error")
 
     multiplier_step_size: float = Field(0.0, ge=0, le=1, description="of the CPA multiplier; 0 leaves it off")
     multiplier_limit: float = Field(0.1, gt=0, le=100, description="highest CPA multiplier, conversions per currency")

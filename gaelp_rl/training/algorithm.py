@@ -10,7 +10,6 @@ import numpy as np
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.sac import SAC, SACConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
-from ray.rllib.execution.rollout_ops import synchronous_parallel_sample
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
@@ -24,9 +23,10 @@ from ray.rllib.utils.metrics import (
 )
 
 from gaelp_rl.config.training import TrainingConfig
-from gaelp_rl.errors import ConfigError
+from gaelp_rl.errors import ConfigError, ResourceError
 from gaelp_rl.rewards.lagrangian import LagrangeMultiplier, compute_constrained_reward
 from gaelp_rl.training.checkpoint import load_checkpoint, save_checkpoint
+from gaelp_rl.training.env_runner import BatchedEnvRunner
 from gaelp_rl.training.fragment import ArrayFragment
 from gaelp_rl.training.learner import FastSACLearner, make_learner_batch
 from gaelp_rl.training.replay import ArrayPrioritizedReplay, ReplaySettings
@@ -35,6 +35,7 @@ __all__ = ["FastSAC", "FastSACConfig", "compute_importance_exponent"]
 
 _STATE_KEY = "fast_sac"
 _NOT_IN_CHECKPOINTS = "metrics_logger"
+_MOST_DAYS_WITHOUT_SAMPLE = 20
 
 
 class FastSACConfig(SACConfig):
@@ -112,7 +113,7 @@ class FastSAC(SAC):
             step_size=training.multiplier_step_size, upper_limit=training.multiplier_limit
         )
         self.env_steps = self.episodes = self.updates = self._resumes = 0
-        self._unpaid_steps = 0
+        self._unpaid_steps = self._days_without_sample = 0
 
     def training_step(self) -> None:
         """Samples a day of all worlds, stores it, and runs the updates that its steps pay for."""
@@ -196,16 +197,25 @@ class FastSAC(SAC):
         """RLlib's own buffer is not used."""
 
     def _sample(self) -> list[ArrayFragment]:
+        """A day of every env runner; remote ones go on with the next day while the learner works on this one."""
+        group = self.env_runner_group
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
-            fragments, metrics = synchronous_parallel_sample(
-                worker_set=self.env_runner_group,
-                concat=False,
-                sample_timeout_s=self.config.sample_timeout_s,
-                _uses_new_env_runners=True,
-                _return_metrics=True,
-            )
-        self.metrics.aggregate(metrics, key=ENV_RUNNER_RESULTS)
-        return list(fragments)
+            if group.num_remote_workers() == 0:
+                days = [_sample_day(group.local_env_runner)]
+            else:
+                days = self._fetch_days() or self._fetch_days()
+        self._days_without_sample = 0 if days else self._days_without_sample + 1
+        if self._days_without_sample > _MOST_DAYS_WITHOUT_SAMPLE:
+            msg = f"no env runner has sampled {self._days_without_sample} times in a row: see their logs"
+            raise ResourceError(msg)
+        self.metrics.aggregate([metrics for _, metrics in days], key=ENV_RUNNER_RESULTS)
+        return [fragment for fragment, _ in days]
+
+    def _fetch_days(self) -> list[tuple[ArrayFragment, Any]]:
+        """Waits for the days under way, then starts the next ones; empty before the first."""
+        return self.env_runner_group.foreach_env_runner_async_fetch_ready(
+            func=_sample_day, tag="sample", timeout_seconds=self.config.sample_timeout_s
+        )
 
     def _update(self, minibatches: int) -> None:
         training = self.training
@@ -241,6 +251,10 @@ class FastSAC(SAC):
             "multiplier": self.multiplier.multiplier,
         }
         self.metrics.log_dict(counters, key=_STATE_KEY, window=1)
+
+
+def _sample_day(runner: BatchedEnvRunner) -> tuple[ArrayFragment, Any]:
+    return runner.sample(), runner.get_metrics()
 
 
 def _drop_metrics(state: Any) -> None:

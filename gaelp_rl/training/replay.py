@@ -39,7 +39,7 @@ class ReplaySettings:
     gamma: float
     n_step: int = 1
     alpha: float = 0.6
-    epsilon: float = 1e-3
+    epsilon: float = 1e-2
 
     @property
     def days(self) -> int:
