@@ -12,7 +12,7 @@ import pytest
 from ray.rllib.algorithms.sac import SAC
 
 from gaelp_rl.config.training import TrainingConfig
-from gaelp_rl.errors import CheckpointError, ConfigError
+from gaelp_rl.errors import CheckpointError, ConfigError, ResourceError
 from gaelp_rl.training.algorithm import FastSAC, FastSACConfig, compute_importance_exponent
 from gaelp_rl.training.checkpoint import find_latest_checkpoint
 from gaelp_rl.training.export import compute_actor_action, extract_actor_weights
@@ -146,6 +146,17 @@ def test_algorithm__remote_runners_sample_and_survive_a_kill(ray_session: None) 
         assert algorithm.updates == (algorithm.env_steps - algorithm._unpaid_steps) // 8
     finally:
         algorithm.stop()
+
+
+@pytest.mark.integration
+def test_algorithm__says_so_when_no_runner_ever_samples(algorithm: FastSAC, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose env runners die on every day must end, not wait for ever."""
+    monkeypatch.setattr(algorithm.env_runner_group, "num_remote_workers", lambda: 1)
+    monkeypatch.setattr(algorithm, "_fetch_days", list)
+    for _ in range(20):
+        algorithm.training_step()
+    with pytest.raises(ResourceError, match="no env runner has sampled 21 times"):
+        algorithm.training_step()
 
 
 @pytest.mark.integration

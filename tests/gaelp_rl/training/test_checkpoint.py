@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import pickle
 import shutil
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from gaelp_rl.training import checkpoint
 from gaelp_rl.training.checkpoint import find_latest_checkpoint, list_checkpoints, load_checkpoint, save_checkpoint
 
 _STATE = {"weights": np.arange(6.0), "updates": 7, "betas": (0.9, 0.999), "moments": {0: {"step": np.array(3.0)}}}
+_PICKLE = b"cos\nsystem\n(S'echo pwned'\ntR."
 _FILES = ("manifest.json", "state.json", "arrays.npz")
 
 
@@ -48,7 +48,7 @@ def test_checkpoint__damage_to_any_file_is_refused_by_name(tmp_path: Path, name:
         middle = len(content) // 2
         file.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
     else:
-        file.write_bytes(pickle.dumps(_STATE))
+        file.write_bytes(_PICKLE)
     with pytest.raises(CheckpointError):
         load_checkpoint(tmp_path / "checkpoint-0000000001")
 
