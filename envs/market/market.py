@@ -28,6 +28,7 @@ from envs.market.exogenous import (
     make_tables,
     start_worlds,
 )
+from envs.market.truth import TrueFactors, compute_true_factors
 from gaelp_rl.config import calibration
 from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.domain.channels import CHANNELS, NUM_CHANNELS, NUM_DEVICES
@@ -174,6 +175,17 @@ class BatchedMarket:
         if self._queued is None:
             msg = "the market has no worlds yet: call reset(keys) first"
             raise PlanError(msg)
+
+    def compute_true_factors(self) -> TrueFactors:
+        """The hidden factors behind hour ``self.hour``; for diagnosis, never for a policy."""
+        return compute_true_factors(
+            self.hour,
+            self._exogenous,
+            self._exogenous_params,
+            self._delivery,
+            self._delivery_params,
+            self._tables,
+        )
 
     def _check_plan(self, plan: PlanBatch) -> None:
         grid = (self.num_worlds, NUM_CHANNELS)

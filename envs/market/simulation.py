@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,16 @@ from gaelp_rl.domain.channels import NUM_CHANNELS
 from gaelp_rl.domain.ledger import HOURS_PER_DAY, ReportLedger
 from gaelp_rl.domain.reports import FloatArray, IntArray
 
-__all__ = ["WorldBooks", "make_ledger", "simulate_planner"]
+__all__ = ["NeedsMarket", "WorldBooks", "make_ledger", "simulate_planner"]
+
+
+@runtime_checkable
+class NeedsMarket(Protocol):
+    """A diagnostic planner that reads the market's hidden state; never a comparator."""
+
+    def attach(self, market: BatchedMarket) -> None:
+        """Gives it the market that it will plan for."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,8 @@ def simulate_planner(
     market = BatchedMarket(family, len(keys))
     ledger = make_ledger(market)
     report = market.reset(keys)
+    if isinstance(planner, NeedsMarket):
+        planner.attach(market)
     ledger.observe(report)
     ledger.record_plan(market.make_initial_plan())
     planner.reset(ledger)
