@@ -12,9 +12,10 @@ from gaelp_rl.training.algorithm import FastSAC
 from gaelp_rl.training.fragment import Float32Array
 from gaelp_rl.training.module import PlainSACModule
 
-__all__ = ["compute_actor_action", "extract_actor_weights"]
+__all__ = ["ActorWeights", "compute_actor_action", "extract_actor_weights", "read_actor_weights"]
 
 ActorWeights = list[tuple[Float32Array, Float32Array]]
+"""By layer, weights [inputs, outputs] and biases [outputs]."""
 
 
 def extract_actor_weights(algorithm: FastSAC) -> ActorWeights:
