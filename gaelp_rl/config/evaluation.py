@@ -1,0 +1,27 @@
+"""What an evaluation runs on, and how sure its intervals are."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from gaelp_rl.config.market import load_family
+from gaelp_rl.config.strict import StrictModel
+
+__all__ = ["EvaluationConfig"]
+
+
+class EvaluationConfig(StrictModel):
+    """One evaluation: every policy on the same held-out worlds of every family."""
+
+    families: tuple[str, ...] = Field(default=("campaign", "wide", "mild", "binding"), min_length=1)
+    worlds: int = Field(default=200, ge=2, description="held-out worlds per family")
+    seed: int = Field(default=0, ge=0, description="of the worlds and of the bootstrap")
+    bootstrap_resamples: int = Field(default=2000, ge=100, description="resamples behind every interval")
+    confidence: float = Field(default=0.95, gt=0, lt=1, description="coverage of every interval")
+
+    @field_validator("families")
+    @classmethod
+    def _check_families(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        for family in families:
+            load_family(family)
+        return families

@@ -1,0 +1,1 @@
+"""How good a policy is: the hindsight optimum, scores, comparisons, the claim rule, the report."""
