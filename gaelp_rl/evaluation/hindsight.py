@@ -16,9 +16,8 @@ days. Spend and CPA grow with theta; both scalars are found by bisection.
 The curves hold every hour at its most favourable state (``ResponseCurves``), so the optimum is an
 upper bound on what a policy can reach in the coupled market; it is never called reachable.
 
-Source: Karlsson, "Feedback control in programmatic advertising", IEEE Control Systems 2020
-(marginal-cost equalisation); Balseiro et al., "A field guide for pacing budget and ROS
-constraints", 2023, arXiv 2302.08530 (the two multipliers).
+Source: Balseiro et al., "A field guide for pacing budget and ROS constraints", 2023, arXiv
+2302.08530 (the two multipliers); arXiv 2510.15238, 2025 (equal marginal cost over channels).
 """
 
 from __future__ import annotations
