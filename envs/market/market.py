@@ -240,10 +240,13 @@ class BatchedMarket:
         )
 
     def _publish_shares(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Yesterday's impression shares where a platform publishes them now, censored as it does."""
+        """Yesterday's impression shares where a platform publishes them now, censored as it does.
+
+        NaN for a yesterday without eligible impressions, the day before the worlds' first included.
+        """
         shares = np.full((3, self.num_worlds, NUM_CHANNELS), np.nan)
         for c, channel in enumerate(CHANNELS):
-            if PLATFORM_RULES[channel].share_hour != self.hour % 24 or self.hour < 24:
+            if PLATFORM_RULES[channel].share_hour != self.hour % 24:
                 continue
             eligible, won, lost = np.moveaxis(self._delivery.share_yesterday[:, c], -1, 0)
             eligible = np.where(eligible > 0.0, eligible, np.nan)

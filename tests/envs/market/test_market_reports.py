@@ -93,11 +93,14 @@ def test_conversions__of_the_last_hour_of_a_day_arrive_on_the_days_after() -> No
     assert reported[25:].sum() > 0
 
 
-@pytest.mark.parametrize("scale", [1.0, 2.0])
-def test_delay__has_the_distribution_that_the_family_states(scale: float) -> None:
+@pytest.mark.parametrize(
+    ("delay", "scale"),
+    [(ConversionDelay(), 1.0), (ConversionDelay(), 2.0), (ConversionDelay(0.3, (0.7,), (1.5,)), 1.0)],
+)
+def test_delay__has_the_distribution_that_the_family_states(delay: ConversionDelay, scale: float) -> None:
     """P(reported within n hours of the first possible report) = cdf(n) of the scaled mixture, inside
     the attribution window; Kolmogorov's band at 0.1 % over some thousand conversions."""
-    family = make_flat_family(conversion_factor=5.0, delay_scale=scale)
+    family = make_flat_family(conversion_factor=5.0, delay=delay, delay_scale=scale)
     drawn, reported = run_one_hour_of_clicks(family, 12, 728, 400)
     delays = np.zeros(ATTRIBUTION_HOURS + 1)
     for c in range(MICROSOFT):
