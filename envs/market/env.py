@@ -7,8 +7,8 @@ Action
     float32 [8] in [-1, 1]: per channel a log multiplier on the reference controller's bid and a
     logit on its budget share. Zero is the controller itself.
 Reward
-    Expected conversions minus spend at the day's shadow price, less what action zero earns in the
-    same world under the same noise, in hours of the optimum.
+    Expected conversions minus spend at its shadow price, less what action zero earns in the same
+    world under the same noise; in conversions, or in per cent of an hour of the hindsight optimum.
 Termination and truncation
     Midnight truncates (an episode is a day of 24 hourly steps); the 28th midnight terminates.
 Starting state
@@ -29,7 +29,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from envs.market.noise import Split, make_world_keys
-from envs.market.session import MarketSession, RewardSettings, SessionStep
+from envs.market.session import PRIVILEGED_LIMIT, PRIVILEGED_SIZE, MarketSession, RewardSettings, SessionStep
 from gaelp_rl.config.market import DEFAULT_FAMILY, load_family
 from gaelp_rl.control.reference import ReferenceParams
 from gaelp_rl.errors import ConfigError
@@ -42,8 +42,10 @@ __all__ = ["ENV_ID", "MultiChannelEnv", "MultiChannelVectorEnv"]
 ENV_ID = "gaelp/MultiChannel-v1"
 
 
-def _make_spaces() -> tuple[gym.spaces.Box, gym.spaces.Box]:
-    observation = gym.spaces.Box(OBSERVATION_SCHEMA.low, OBSERVATION_SCHEMA.high, dtype=np.float32)
+def _make_spaces(privileged: bool = False) -> tuple[gym.spaces.Box, gym.spaces.Box]:
+    extra = np.full(PRIVILEGED_SIZE if privileged else 0, PRIVILEGED_LIMIT, dtype=np.float32)
+    low, high = np.append(OBSERVATION_SCHEMA.low, -extra), np.append(OBSERVATION_SCHEMA.high, extra)
+    observation = gym.spaces.Box(low, high, dtype=np.float32)
     return observation, gym.spaces.Box(-1.0, 1.0, (ACTION_SIZE,), np.float32)
 
 
@@ -62,6 +64,8 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         params: the reference controller's, by family; defaults where missing.
         reach: how far an action goes.
         reward: how the dense reward is made.
+        privileged: append ``MarketSession.compute_privileged`` to observations, for the critics of
+            asymmetric training (Pinto et al. 2017); a policy reads only the schema's own features.
     """
 
     def __init__(
@@ -73,13 +77,15 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         params: dict[str, ReferenceParams] | None = None,
         reach: ActionReach | None = None,
         reward: RewardSettings | None = None,
+        privileged: bool = False,
     ) -> None:
         if num_envs < len(families):
             msg = f"{num_envs} worlds cannot cover {len(families)} families: raise num_envs or name fewer families"
             raise ConfigError(msg)
         self.metadata = {"autoreset_mode": autoreset_mode, "render_modes": []}
         self.num_envs = num_envs
-        self.single_observation_space, self.single_action_space = _make_spaces()
+        self.single_observation_space, self.single_action_space = _make_spaces(privileged)
+        self._privileged = privileged
         self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, num_envs)
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
         self._autoreset_mode = autoreset_mode
@@ -152,7 +158,11 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
             session.start_worlds(own)
 
     def _observe(self) -> Float32Array:
-        return np.concatenate([session.observation for session in self._sessions])
+        observation = np.concatenate([session.observation for session in self._sessions])
+        if not self._privileged:
+            return observation
+        extra = np.concatenate([session.compute_privileged() for session in self._sessions])
+        return np.concatenate((observation, extra), axis=1)
 
 
 def _make_infos(steps: list[SessionStep]) -> dict[str, Any]:

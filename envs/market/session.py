@@ -15,36 +15,37 @@ from envs.market.simulation import make_ledger
 from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.control.market_model import make_channel_priors, make_market_model
 from gaelp_rl.control.reference import ReferenceController, ReferenceParams
+from gaelp_rl.domain.channels import NUM_CHANNELS
 from gaelp_rl.domain.ledger import HOURS_PER_DAY
 from gaelp_rl.domain.money import MICROS
 from gaelp_rl.domain.objective import Objective
 from gaelp_rl.domain.plans import PlanBatch
 from gaelp_rl.domain.reports import FloatArray
 from gaelp_rl.domain.response_curves import ResponseCurves
-from gaelp_rl.features.actions import ActionReach
+from gaelp_rl.features.actions import ActionReach, check_action
 from gaelp_rl.features.residual import ResidualLoop
 from gaelp_rl.features.schema import Float32Array
 from gaelp_rl.rewards.lagrangian import compute_cpa_cost
 from gaelp_rl.rewards.priced import compute_priced_reward
+from gaelp_rl.rewards.shadow_price import SmoothedShadowPrice
 
-__all__ = ["HindsightPrices", "MarketSession", "RewardSettings", "SessionStep"]
+__all__ = [
+    "PRIVILEGED_LIMIT",
+    "PRIVILEGED_SIZE",
+    "ComputeOptimum",
+    "MarketSession",
+    "RewardSettings",
+    "SessionStep",
+]
 
+PRIVILEGED_SIZE = 3 * NUM_CHANNELS + 3
+"""Entries that ``MarketSession.compute_privileged`` gives for each world."""
 
-@dataclass(frozen=True, slots=True)
-class HindsightPrices:
-    """What hindsight knows of each world; prices rewards, never enters an observation.
+PRIVILEGED_LIMIT = 3.0
+"""Largest absolute entry of it."""
 
-    Attributes:
-        theta: float64 [worlds, days]; marginal spend per conversion of the day's optimum.
-        conversions: float64 [worlds]; of the optimum over the world's life.
-    """
-
-    theta: FloatArray
-    conversions: FloatArray
-
-
-PriceWorlds = Callable[[ResponseCurves, Objective], HindsightPrices]
-"""Computes the hindsight prices of worlds from their true curves."""
+ComputeOptimum = Callable[[ResponseCurves, Objective], FloatArray]
+"""Expected conversions of each world's hindsight optimum, float64 [worlds], from its true curves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,13 @@ class RewardSettings:
     """How the dense reward is made.
 
     Attributes:
-        price_worlds: gives money its shadow price; None prices it at the controller's theta.
+        compute_optimum: if given, rewards are in per cent of an hour of the world's own hindsight
+            optimum, so that every world counts as it does in the score; else in conversions.
         subtract_twin: subtract what action zero earns in the same world under the same noise, a
             baseline that no action changes.
     """
 
-    price_worlds: PriceWorlds | None = None
+    compute_optimum: ComputeOptimum | None = None
     subtract_twin: bool = True
 
 
@@ -167,12 +169,15 @@ class MarketSession:
         """
         self._keys = keys.copy()
         self._observation = self._strand.reset(keys)
+        self._truth = self._strand.market.compute_true_factors()
         if self._twin is not None:
             self._twin.reset(keys)
-        price_worlds = self._reward.price_worlds
-        self._prices = None
-        if price_worlds is not None:
-            self._prices = price_worlds(self._strand.market.compute_response_curves(), self.family.objective)
+        self._price = SmoothedShadowPrice(self._strand.loop.controller.theta)
+        self._scale = np.ones(self.num_worlds)
+        if self._reward.compute_optimum is not None:
+            curves = self._strand.market.compute_response_curves()
+            optimum = self._reward.compute_optimum(curves, self.family.objective)
+            self._scale = 100.0 * self._strand.market.num_hours / np.maximum(optimum, 1.0)
         return self._observation
 
     def start_next_worlds(self) -> Float32Array:
@@ -191,21 +196,45 @@ class MarketSession:
         Raises:
             ActionError: the action is not finite, outside the box or of another shape.
         """
-        theta, scale = self._price_hour()
+        check_action(action, self.num_worlds)
+        theta = self._price_hour()
         outcome, _ = self._strand.step(action)
         spend = outcome.spend_micros.sum(axis=1) / MICROS
         conversions = outcome.expected_conversions.sum(axis=1)
-        reward = (compute_priced_reward(conversions, spend, theta) - self._step_twin(theta)) * scale
+        reward = compute_priced_reward(conversions, spend, theta) - self._step_twin(theta)
         self._observation = self._strand.loop.observe(self._strand.ledger)
+        self._truth = self._strand.market.compute_true_factors()
         target = self.family.objective.cpa_target
         return SessionStep(
             observation=self._observation,
-            reward=reward,
-            constraint_cost=compute_cpa_cost(spend, conversions, target) / target * scale,
+            reward=reward * self._scale,
+            constraint_cost=compute_cpa_cost(spend, conversions, target) / target * self._scale,
             truncated=self.is_midnight,
             terminated=self.is_over,
             terms={"expected_conversions": conversions, "spend": spend},
         )
+
+    def compute_privileged(self) -> Float32Array:
+        """What only a simulator knows: for critics in training, never for a policy.
+
+        Returns:
+            float32 [worlds, PRIVILEGED_SIZE], clipped to +-``PRIVILEGED_LIMIT``: by channel the true
+            log conversion rate, price and volume less the controller's beliefs; then the log of its
+            theta over the smoothed one, and the account's and its twin's spend today as shares of
+            the daily budget.
+        """
+        strand, twin = self._strand, self._twin or self._strand
+        controller, truth = strand.loop.controller, self._truth
+        budget = self.family.objective.daily_budget
+        columns = (
+            truth.log_conversion - controller.compute_log_conversion(),
+            truth.log_price - controller.beliefs.log_price,
+            truth.log_volume - controller.beliefs.log_volume,
+            (np.log(controller.theta) - self._price.log_mean)[:, None],
+            strand.ledger.spend_today.sum(axis=1, keepdims=True) / budget,
+            twin.ledger.spend_today.sum(axis=1, keepdims=True) / budget,
+        )
+        return np.concatenate(columns, axis=1, dtype=np.float32).clip(-PRIVILEGED_LIMIT, PRIVILEGED_LIMIT)
 
     def _step_twin(self, theta: FloatArray) -> FloatArray:
         """Steps the twin, if there is one, by action zero; its priced reward, float64 [worlds]."""
@@ -217,10 +246,13 @@ class MarketSession:
         spend = outcome.spend_micros.sum(axis=1) / MICROS
         return compute_priced_reward(outcome.expected_conversions.sum(axis=1), spend, theta)
 
-    def _price_hour(self) -> tuple[FloatArray, FloatArray]:
-        """Shadow price of money now, and the factor to hours of the optimum, each float64 [worlds]."""
-        market = self._strand.market
-        if self._prices is None:
-            return np.maximum(self._strand.loop.controller.theta, 1.0), np.ones(self.num_worlds)
-        theta = self._prices.theta[:, min(market.hour // HOURS_PER_DAY, market.family.days - 1)]
-        return theta, market.num_hours / np.maximum(self._prices.conversions, 1.0)
+    def _price_hour(self) -> FloatArray:
+        """Marginal spend per true conversion in the coming hour, float64 [worlds].
+
+        The controller's theta holds under its beliefs; what the money would truly buy through its
+        plan corrects it.
+        """
+        controller = self._strand.loop.controller
+        share = controller.budget / controller.budget.sum(axis=1, keepdims=True)
+        true_to_believed = np.exp(self._truth.log_conversion - controller.compute_log_conversion())
+        return self._price.update(controller.theta) / (share * true_to_believed).sum(axis=1)

@@ -104,7 +104,8 @@ def update_beliefs(
 def _update_conversion(
     w: int, c: int, conversions: float, exposure: float, beliefs: Beliefs, model: MarketModel
 ) -> None:
-    mean = model.conversion_rate[c] * math.exp(beliefs.log_conversion[w, c]) * max(exposure, 1e-3)
+    rate = model.conversion_rate[c] * model.bought_ratio[c] * math.exp(beliefs.log_conversion[w, c])
+    mean = rate * max(exposure, 1e-3)
     variance = 1.0 / (1.0 / beliefs.conversion_variance[w, c] + mean)
     move = variance * (conversions - mean)
     beliefs.log_conversion[w, c] += min(max(move, -1.0), 1.0)

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 GRID_LOW, GRID_STEP, GRID_SIZE = -5.0, 0.05, 181
+_TYPICAL_LOG_BID = -0.5
 _GRID = GRID_LOW + GRID_STEP * np.arange(GRID_SIZE)
 
 
@@ -56,6 +57,8 @@ class MarketModel(NamedTuple):
         hour_price: [channels, 24].
         bid_by_hour: [channels, 24]; factor on the day's base bid; 1 on inertial channels.
         device_modifier: [channels, devices]; bid modifiers that follow the prior device CVR.
+        bought_ratio: CVR of the clicks that the plan buys over that of all clicks: bids follow hour
+            and device.
         clicks_now: [channels, grid]; clicks won per click for sale within one hour.
         spend_now: [channels, grid]; spend per click for sale and unit of median price.
         day_left: [channels, 24, grid, 2]; sums over the hours left of the day per click of the day:
@@ -82,6 +85,7 @@ class MarketModel(NamedTuple):
     hour_price: FloatArray
     bid_by_hour: FloatArray
     device_modifier: FloatArray
+    bought_ratio: FloatArray
     clicks_now: FloatArray
     spend_now: FloatArray
     day_left: FloatArray
@@ -160,6 +164,9 @@ def make_market_model(family: FamilyConfig) -> MarketModel:
     modifier, clicks, spend, conversions = _make_device_tables()
     bid_by_hour = np.where(INERTIAL[:, None], 1.0, calibration.HOUR_CONVERSION_RATIO)
     traffic = calibration.HOUR_TRAFFIC
+    clicks_of_day = _sum_over_hours_left(clicks, bid_by_hour, traffic)[:, 0]
+    worth_left = _sum_over_hours_left(conversions, bid_by_hour, traffic * calibration.HOUR_CONVERSION_RATIO)
+    typical, _ = locate(_TYPICAL_LOG_BID)
     innovation = (1.0 - family.drift_persistence**2) / HOURS_PER_DAY
     rules = [PLATFORM_RULES[channel] for channel in CHANNELS]
     return MarketModel(
@@ -179,12 +186,13 @@ def make_market_model(family: FamilyConfig) -> MarketModel:
         hour_price=calibration.HOUR_PRICE_RATIO,
         bid_by_hour=bid_by_hour,
         device_modifier=modifier,
+        bought_ratio=worth_left[:, 0, typical] / clicks_of_day[:, typical],
         clicks_now=clicks,
         spend_now=spend,
         day_left=np.stack(
             (
                 _sum_over_hours_left(spend, bid_by_hour, traffic * calibration.HOUR_PRICE_RATIO),
-                _sum_over_hours_left(conversions, bid_by_hour, traffic * calibration.HOUR_CONVERSION_RATIO),
+                worth_left,
             ),
             axis=-1,
         ),

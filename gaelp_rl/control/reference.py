@@ -25,7 +25,7 @@ from gaelp_rl.domain.objective import Objective
 from gaelp_rl.domain.plans import PlanBatch
 from gaelp_rl.domain.reports import FloatArray
 
-__all__ = ["REFERENCE_FEATURES", "ReferenceController", "ReferenceParams"]
+__all__ = ["REFERENCE_FEATURES", "ReferenceController", "ReferenceParams", "Solution"]
 
 REFERENCE_FEATURES = tuple(
     f"{channel}.reference.{name}"
@@ -138,6 +138,10 @@ class ReferenceController:
             np.log(self.bid / self.model.price_median),
         )
         return np.stack(columns, axis=-1).reshape(self.bid.shape[0], -1)
+
+    def compute_log_conversion(self) -> FloatArray:
+        """Log of the posterior mean of each conversion rate over its prior, float64 [worlds, channels]."""
+        return self.beliefs.log_conversion + 0.5 * self.beliefs.conversion_variance
 
     def _learn(self, ledger: ReportLedger) -> None:
         if ledger.hour == 0:

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from gaelp_rl.training.flat_parameters import FlatParameters
+from gaelp_rl.training.module import combine_quadratic
 
 __all__ = ["FusedSAC", "SACBatch", "SACLosses", "SACNetworks", "compute_squashed_sample"]
 
@@ -43,6 +44,8 @@ class SACNetworks:
         log_alpha: [1], a leaf.
         log_std_bounds: clamps of the policy's log standard deviation.
         critic_layer_norm: whether the critics normalise their hidden layers.
+        policy_features: how many of the first observation entries the policy reads.
+        critic_curvature: of critics that are quadratic in the action; 0 for plain networks.
     """
 
     actor: FlatParameters
@@ -51,6 +54,8 @@ class SACNetworks:
     log_alpha: torch.Tensor
     log_std_bounds: tuple[float, float]
     critic_layer_norm: bool
+    policy_features: int
+    critic_curvature: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ class FusedSAC:
     def compute_policy(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log standard deviation of the unsquashed action, [n, actions] each."""
         *hidden_layers, (weight, bias) = _pairs(self.networks.actor.stacked)
-        hidden = observations
+        hidden = observations[:, : self.networks.policy_features]
         for layer_weight, layer_bias in hidden_layers:
             hidden = torch.relu(functional.linear(hidden, layer_weight[0], layer_bias[0]))
         mean, log_std = functional.linear(hidden, weight[0], bias[0]).chunk(2, dim=-1)
@@ -164,13 +169,16 @@ class FusedSAC:
     ) -> torch.Tensor:
         """Both critics' values [2, n] from the observations' share of their first layer [2, n, hidden]."""
         (first_weight, _), *layers = _pairs(parts)
-        action_weight = first_weight[:, :, -actions.shape[-1] :].transpose(1, 2)
-        hidden = torch.baddbmm(start, actions.expand(2, *actions.shape), action_weight)
+        curvature = self.networks.critic_curvature
+        hidden = start
+        if not curvature:
+            action_weight = first_weight[:, :, -actions.shape[-1] :].transpose(1, 2)
+            hidden = torch.baddbmm(start, actions.expand(2, *actions.shape), action_weight)
         for weight, bias in layers:
             if self.networks.critic_layer_norm:
                 hidden = functional.layer_norm(hidden, hidden.shape[-1:])
             hidden = torch.baddbmm(bias.unsqueeze(1), torch.relu(hidden), weight.transpose(1, 2))
-        return hidden.squeeze(-1)
+        return combine_quadratic(hidden, actions, curvature) if curvature else hidden.squeeze(-1)
 
 
 def _start_critics(parts: Sequence[torch.Tensor], observations: torch.Tensor) -> torch.Tensor:

@@ -103,6 +103,8 @@ class FastSACLearner(SACTorchLearner):
             log_alpha=self.curr_log_alpha[_MODULE],
             log_std_bounds=module.pi.bounds,
             critic_layer_norm=module.qf_encoder.layer_norm,
+            policy_features=module.pi_encoder.inputs,
+            critic_curvature=module.model_config["critic_curvature"],
         )
         self._sac = FusedSAC(networks, self.config.action_penalty, self.config.tau)
         self._generator = torch.Generator(self._device)

@@ -13,7 +13,7 @@ from ray.rllib.core.distribution.torch.torch_distribution import TorchDeterminis
 from ray.rllib.core.models.base import ENCODER_OUT
 from torch import nn
 
-__all__ = ["GaussianHead", "PlainSACModule", "Trunk", "make_model_config"]
+__all__ = ["GaussianHead", "PlainSACModule", "QuadraticHead", "Trunk", "combine_quadratic", "make_model_config"]
 
 
 def make_model_config(
@@ -23,6 +23,8 @@ def make_model_config(
     initial_log_std: float = -2.0,
     log_std_min: float = -5.0,
     log_std_max: float = 0.0,
+    privileged_features: int = 0,
+    critic_curvature: float = 0.0,
 ) -> dict[str, Any]:
     """The ``model_config`` that ``PlainSACModule`` reads.
 
@@ -32,6 +34,8 @@ def make_model_config(
         initial_log_std: log of the exploration noise before squashing, at the start.
         log_std_min: its lower clamp, at least RLlib's own -5.
         log_std_max: its upper clamp, at most RLlib's own 2.
+        privileged_features: how many of the last observation entries only the critics may read.
+        critic_curvature: of critics that are quadratic in the action; 0 for plain networks.
     """
     return {
         "hidden_sizes": tuple(hidden_sizes),
@@ -39,29 +43,69 @@ def make_model_config(
         "initial_log_std": initial_log_std,
         "log_std_min": log_std_min,
         "log_std_max": log_std_max,
+        "privileged_features": privileged_features,
+        "critic_curvature": critic_curvature,
     }
 
 
 class Trunk(nn.Module):
-    """Hidden layers with ReLU on observations, or on observations and actions side by side."""
+    """Hidden layers with ReLU on observations, or on observations and actions side by side.
 
-    def __init__(self, inputs: int, hidden_sizes: Sequence[int], layer_norm: bool = False) -> None:
+    With ``is_action_late`` the actions pass the hidden layers by, for a head that reads them itself.
+    """
+
+    def __init__(
+        self, inputs: int, hidden_sizes: Sequence[int], layer_norm: bool = False, is_action_late: bool = False
+    ) -> None:
         super().__init__()
+        self.inputs = inputs
+        self.is_action_late = is_action_late
         sizes = [inputs, *hidden_sizes]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.layer_norm = layer_norm
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Maps ``obs`` (and ``actions``, where given) [n, ...] to ``{ENCODER_OUT: [n, hidden]}``."""
-        hidden = batch[Columns.OBS]
-        if Columns.ACTIONS in batch:
+        hidden = batch[Columns.OBS][..., : self.inputs]
+        if Columns.ACTIONS in batch and not self.is_action_late:
             hidden = torch.cat([hidden, batch[Columns.ACTIONS]], dim=-1)
         for layer in self.layers:
             hidden = layer(hidden)
             if self.layer_norm:
                 hidden = nn.functional.layer_norm(hidden, hidden.shape[-1:])
             hidden = torch.relu(hidden)
+        if self.is_action_late:
+            hidden = torch.cat([hidden, batch[Columns.ACTIONS]], dim=-1)
         return {ENCODER_OUT: hidden}
+
+
+class QuadraticHead(nn.Module):
+    """Critic head ``Q(s, a) = V(s) + g(s) a - curvature / 2 |a|^2``, with g = 0 at the start.
+
+    A fixed curvature makes the best action g(s) / curvature: a step from action zero that is as long as
+    the evidence for it, instead of wherever the critic extrapolates best.
+
+    Source: Gu et al. 2016, "Continuous deep Q-learning with model-based acceleration", eq. 3.
+    """
+
+    def __init__(self, hidden: int, actions: int, curvature: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(hidden, 1 + actions)
+        self.actions = actions
+        self.curvature = curvature
+        with torch.no_grad():
+            self.linear.weight[1:] = 0.0
+            self.linear.bias.zero_()
+
+    def forward(self, hidden_and_actions: torch.Tensor) -> torch.Tensor:
+        """Maps [n, hidden + actions] to [n, 1]."""
+        hidden, actions = hidden_and_actions[..., : -self.actions], hidden_and_actions[..., -self.actions :]
+        return combine_quadratic(self.linear(hidden), actions, self.curvature).unsqueeze(-1)
+
+
+def combine_quadratic(parts: torch.Tensor, actions: torch.Tensor, curvature: float) -> torch.Tensor:
+    """Q [...] from V and g side by side [..., 1 + actions] and the actions [..., actions]."""
+    return parts[..., 0] + (actions * (parts[..., 1:] - 0.5 * curvature * actions)).sum(-1)
 
 
 class GaussianHead(nn.Module):
@@ -106,15 +150,19 @@ class PlainSACModule(DefaultSACTorchRLModule):
         self.twin_q = True
         observations, actions = self.observation_space.shape[0], self.action_space.shape[0]
         hidden = config["hidden_sizes"]
-        self.pi_encoder = Trunk(observations, hidden)
+        self.pi_encoder = Trunk(observations - config["privileged_features"], hidden)
         bounds = (config["log_std_min"], config["log_std_max"])
         self.pi = GaussianHead(hidden[-1], actions, config["initial_log_std"], bounds)
         if self.inference_only:
             return
-        self.qf_encoder, self.qf_twin_encoder = (
-            Trunk(observations + actions, hidden, config["critic_layer_norm"]) for _ in range(2)
+        curvature, layer_norm = config["critic_curvature"], config["critic_layer_norm"]
+        is_quadratic = curvature > 0.0
+        inputs = observations if is_quadratic else observations + actions
+        self.qf_encoder, self.qf_twin_encoder = (Trunk(inputs, hidden, layer_norm, is_quadratic) for _ in range(2))
+        self.qf, self.qf_twin = (
+            QuadraticHead(hidden[-1], actions, curvature) if is_quadratic else nn.Linear(hidden[-1], 1)
+            for _ in range(2)
         )
-        self.qf, self.qf_twin = (nn.Linear(hidden[-1], 1) for _ in range(2))
 
     def get_train_action_dist_cls(self) -> type[TorchSquashedGaussian]:
         """The squashed Gaussian; likewise in exploration and inference."""

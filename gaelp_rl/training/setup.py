@@ -81,6 +81,8 @@ def _use_own_parts(config: SACConfig, training: TrainingConfig) -> SACConfig:
         initial_log_std=training.initial_log_std,
         log_std_min=training.log_std_min,
         log_std_max=training.log_std_max,
+        privileged_features=training.privileged_features,
+        critic_curvature=training.critic_curvature,
     )
     return config.rl_module(rl_module_spec=RLModuleSpec(module_class=PlainSACModule, model_config=model))
 
