@@ -68,5 +68,5 @@ lock: setup ## Resolve requirements/lock.txt again (UPGRADE=1 moves every pin)
 	@UPGRADE="$(UPGRADE)" requirements/lock.sh
 
 clean: ## Delete caches and coverage data; keeps .venv and runs
-	@rm -rf .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	@rm -rf .numba_cache .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	@find . -name __pycache__ -not -path './.venv/*' -not -path './runs/*' -prune -exec rm -rf {} +

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gymnasium as gym
 
+import gaelp_rl  # noqa: F401  (chooses the kernel cache before numba is imported)
+
 __all__ = ["register_envs"]
 
 
