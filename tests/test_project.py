@@ -102,10 +102,11 @@ def test_errors__are_raised_from_one_tree_only():
 @pytest.mark.parametrize("path", CONFIG_FILES, ids=lambda path: path.stem)
 def test_config_file__loads(path):
     """The file's name up to its first dash says which settings it holds."""
+    from gaelp_rl.config.comparators import ComparatorsConfig
     from gaelp_rl.config.evaluation import EvaluationConfig
     from gaelp_rl.config.sprint import SprintConfig
 
-    models = {"sprint": SprintConfig, "evaluate": EvaluationConfig}
+    models = {"comparators": ComparatorsConfig, "evaluate": EvaluationConfig, "sprint": SprintConfig}
     load_config(models[path.stem.partition("-")[0]], path)
 
 

@@ -35,7 +35,7 @@ from gaelp_rl.domain.response_curves import ResponseCurves
 from gaelp_rl.errors import DataError
 from gaelp_rl.evaluation.cell_tables import CellTables, interpolate_cell, make_cell_tables
 
-__all__ = ["HindsightOptimum", "compute_hindsight_optimum"]
+__all__ = ["HindsightOptimum", "check_curves", "compute_hindsight_optimum"]
 
 Tables = tuple[FloatArray, FloatArray, FloatArray]
 
