@@ -14,7 +14,8 @@ from gaelp_rl.domain.ledger import METRICS
 FAMILY = load_family("campaign").model_copy(
     update={"conversion_drift_sd": 0.0, "price_drift_sd": 0.0, "volume_drift_sd": 0.0}
 )
-MODEL = make_market_model(FAMILY)
+MODEL = make_market_model(FAMILY)._replace(bought_ratio=np.ones(NUM_CHANNELS))
+"""A market whose clicks all convert alike, so that a channel has one rate."""
 WORLDS = 200
 TRUTH = {"log_conversion": 0.5, "log_price": -0.3, "log_volume": 0.4}
 
@@ -131,3 +132,16 @@ def test_update_beliefs__drift_widens_what_is_not_observed() -> None:
 def test_make_beliefs__strength_divides_the_prior_variance() -> None:
     weak, strong = make_beliefs(1, MODEL, 1.0), make_beliefs(1, MODEL, 4.0)
     np.testing.assert_allclose(strong.conversion_variance - 1e-6, (weak.conversion_variance - 1e-6) / 4.0)
+
+
+def test_update_beliefs__allows_for_buying_the_better_clicks() -> None:
+    """Bought clicks that convert a quarter better than all clicks, at exactly that rate: nothing to learn."""
+    model = MODEL._replace(bought_ratio=np.full(NUM_CHANNELS, 1.25))
+    beliefs = make_beliefs(1, model, 1.0)
+    rows = np.zeros((1, NUM_CHANNELS, len(METRICS)))
+    rows[:, :, 4] = 40.0
+    rows[:, :, 3] = 40.0 * 1.25 * model.conversion_rate
+    ring = np.tile(model.price_median, (8, 1, 1))
+    for hour in range(1, 50):
+        update_beliefs(hour, rows, ring, np.array([False]), beliefs, model, 1.0)
+    np.testing.assert_allclose(beliefs.log_conversion, 0.0, atol=1e-12)
