@@ -16,27 +16,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from envs.market.market import BatchedMarket
-from envs.market.noise import make_world_keys
-from envs.market.simulation import simulate_planner
+from experiments.judge import judge, load_worlds
+from experiments.planners import COMPARATORS_FILE, NamedPlanner
 from gaelp_rl.config.comparators import ComparatorsConfig, TunedComparator, TuningConfig
 from gaelp_rl.config.loading import dump_config, load_config
 from gaelp_rl.config.market import FamilyConfig, load_family
 from gaelp_rl.control.planner import Planner
 from gaelp_rl.control.registry import COMPARATORS, make_comparator
-from gaelp_rl.domain.money import MICROS
-from gaelp_rl.domain.reports import FloatArray
-from gaelp_rl.evaluation.hindsight import compute_hindsight_optimum
-from gaelp_rl.evaluation.outcomes import WorldOutcomes
 from gaelp_rl.evaluation.score import WorldScores, compute_world_scores
 from gaelp_rl.evaluation.statistics import compute_iqm
 
-__all__ = ["COMPARATORS_FILE", "SPACES", "TUNED_FAMILIES", "Range", "main", "sample_params", "tune_comparator"]
+__all__ = ["SPACES", "TUNED_FAMILIES", "Range", "main", "sample_params", "tune_comparator"]
 
-COMPARATORS_FILE = Path(__file__).parent / "configs" / "comparators.toml"
 TUNED_FAMILIES = ("campaign", "mild", "wide", "binding")
 
 _FIRST_SPREAD, _LAST_SPREAD = 0.2, 0.05
@@ -218,34 +211,13 @@ def _load_tuned(path: Path) -> dict[str, dict[str, TunedComparator]]:
 
 def _make_scorer(family: FamilyConfig, tuning: TuningConfig) -> Callable[[Planner], WorldScores]:
     """Scores planners on the same validation worlds, whose optimum is solved once."""
-    keys = make_world_keys("validation", tuning.first_seed, tuning.worlds)
-    market = BatchedMarket(family, tuning.worlds)
-    market.reset(keys)
-    optimum = compute_hindsight_optimum(market.compute_response_curves(), family.objective).expected_conversions
+    worlds = load_worlds(family, "validation", tuning.first_seed, tuning.worlds)
 
     def compute_score(planner: Planner) -> WorldScores:
-        outcomes = _run(planner, family, keys, optimum, tuning.first_seed)
+        (outcomes,) = judge([NamedPlanner(planner.name, lambda _family: planner)], worlds)
         return compute_world_scores(outcomes, family.objective)
 
     return compute_score
-
-
-def _run(
-    planner: Planner, family: FamilyConfig, keys: NDArray[np.uint64], optimum: FloatArray, first_seed: int
-) -> WorldOutcomes:
-    books = simulate_planner(planner, family, keys)
-    channel_days = books.edits.shape[1] * books.edits.shape[2]
-    return WorldOutcomes(
-        policy=planner.name,
-        family=family.name,
-        seeds=first_seed + np.arange(len(keys)),
-        expected_conversions=books.expected_conversions,
-        realised_conversions=books.conversions,
-        spend=books.spend_micros / MICROS,
-        optimum=optimum,
-        plan_changes=books.edits.sum(axis=(1, 2)) / channel_days,
-        mean_abs_change=books.edit_size.sum(axis=(1, 2)) / np.maximum(books.edits.sum(axis=(1, 2)), 1),
-    )
 
 
 def _round(number: float) -> float:

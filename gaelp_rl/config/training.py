@@ -14,7 +14,7 @@ __all__ = ["TrainingConfig"]
 class TrainingConfig(StrictModel):
     """How long, on how many worlds, and with which SAC a policy is trained."""
 
-    episodes: int = Field(8_192, ge=1, le=100_000_000, description="days of experience to train on")
+    episodes: int = Field(32_768, ge=1, le=100_000_000, description="days of experience to train on")
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random in the run")
 
     env_runners: int = Field(0, ge=0, le=1_000, description="sampling processes; 0 samples in the trainer's own")
@@ -28,7 +28,7 @@ class TrainingConfig(StrictModel):
     warmup_steps: int = Field(6_144, ge=0, le=10_000_000, description="steps sampled before the first update")
     critic_warmup_updates: int = Field(500, ge=0, le=1_000_000, description="updates before the actor may move")
 
-    gamma: float = Field(0.0, ge=0, lt=1, description="discount per step")
+    gamma: float = Field(0.8, ge=0, lt=1, description="discount per step")
     n_step: int = Field(1, ge=1, le=24, description="rewards summed before bootstrapping")
     tau: float = Field(0.005, gt=0, le=1, description="share of the critics that enters their targets per update")
     actor_lr: float = Field(3e-4, gt=0, le=0.1, description="Adam step size of the policy")
@@ -42,7 +42,7 @@ class TrainingConfig(StrictModel):
 
     hidden_sizes: tuple[int, ...] = Field((128, 128), min_length=1, max_length=6, description="units by hidden layer")
     critic_curvature: float = Field(
-        10.0, ge=0, le=10_000, description="of critics quadratic in the action, reward per unit^2; 0: plain networks"
+        20.0, ge=0, le=10_000, description="of critics quadratic in the action, reward per unit^2; 0: plain networks"
     )
     privileged_features: int = Field(
         0, ge=0, le=1_000, description="last observation entries that only critics read; set by the sprint"
@@ -52,7 +52,7 @@ class TrainingConfig(StrictModel):
     log_std_min: float = Field(-1.6, ge=-5, le=1, description="lower clamp of the log noise")
     log_std_max: float = Field(0.0, ge=-5, le=2, description="upper clamp of the log noise")
 
-    replay_capacity: int = Field(300_000, ge=24, le=1_000_000_000, description="transitions kept, whole days only")
+    replay_capacity: int = Field(800_000, ge=24, le=1_000_000_000, description="transitions kept, whole days only")
     priority_alpha: float = Field(0.3, ge=0, le=1, description="exponent of priorities; 0 samples uniformly")
     priority_beta: float = Field(0.4, ge=0, le=1, description="importance exponent at the start; it ends at 1")
     priority_epsilon: float = Field(1e-2, gt=0, le=1, description="added to the absolute TD error")
@@ -60,9 +60,9 @@ class TrainingConfig(StrictModel):
     multiplier_step_size: float = Field(1e-4, ge=0, le=1, description="of the CPA multiplier; 0 leaves it off")
     multiplier_limit: float = Field(0.1, gt=0, le=100, description="highest CPA multiplier, conversions per currency")
 
-    checkpoint_every_episodes: int = Field(2_048, ge=1, le=100_000_000, description="between two checkpoints")
+    checkpoint_every_episodes: int = Field(8_192, ge=1, le=100_000_000, description="between two checkpoints")
     checkpoints_kept: int = Field(2, ge=1, le=1_000, description="newest checkpoints that stay on disk")
-    validate_every_episodes: int = Field(2_048, ge=1, le=100_000_000, description="between two validations")
+    validate_every_episodes: int = Field(8_192, ge=1, le=100_000_000, description="between two validations")
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

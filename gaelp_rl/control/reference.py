@@ -232,7 +232,7 @@ def _read_channels(
         channels[_LOW, c] = low
         channels[_HIGH, c] = high
         channels[_UNREPORTED, c] = _estimate_unreported(c, hour_of_day, held, price * volume, model)
-        bought += clicks_so_far[w, c] * rate
+        bought += clicks_so_far[w, c] * rate * model.bought_ratio[c]
     return bought
 
 

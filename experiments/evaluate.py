@@ -1,0 +1,133 @@
+"""``gaelp evaluate``: judge policies in held-out worlds, against comparators and the hindsight optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from experiments.judge import HeldOutWorlds, judge, load_worlds
+from experiments.planners import TRUTH_INFORMED, NamedPlanner, resolve_planner
+from experiments.progress import WorkProgress, make_console
+from gaelp_rl.config.evaluation import EvaluationConfig
+from gaelp_rl.config.market import load_family
+from gaelp_rl.control.registry import COMPARATORS
+from gaelp_rl.domain.ledger import HOURS_PER_DAY
+from gaelp_rl.evaluation.claim import compute_claim_verdict
+from gaelp_rl.evaluation.comparison import FamilyComparison, compare
+from gaelp_rl.evaluation.console_table import render_table
+from gaelp_rl.evaluation.report import EvaluationReport, write_report
+from gaelp_rl.evaluation.results_file import ResultsMeta, write_json
+from gaelp_rl.evaluation.volume import VolumeCurve, compute_volume_curve
+from gaelp_rl.tracking import load_git_state
+
+__all__ = ["Judgement", "evaluate_families", "make_results_meta", "run_evaluate"]
+
+_PROJECT = Path(__file__).resolve().parents[1]
+_VOLUME_BUDGETS = np.array([50.0, 100.0, 200.0, 350.0, 500.0, 750.0, 1_000.0, 2_000.0, 4_000.0, 8_000.0])
+_VOLUME_WORLDS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What an evaluation found.
+
+    Attributes:
+        comparisons: one per family, in the order asked for.
+        volume: the volume curve of the first family's worlds.
+    """
+
+    comparisons: tuple[FamilyComparison, ...]
+    volume: VolumeCurve | None
+
+
+def evaluate_families(
+    planners: Sequence[NamedPlanner], config: EvaluationConfig, comparators: Collection[str], console: Console
+) -> Judgement:
+    """Runs every planner on the held-out test worlds of every family.
+
+    Args:
+        planners: who is judged, comparators included.
+        config: families, worlds and intervals.
+        comparators: which names a claim must beat.
+        console: shows progress and tables.
+    """
+    comparisons = []
+    volume: VolumeCurve | None = None
+    for name in config.families:
+        family = load_family(name)
+        worlds = load_worlds(family, "test", config.seed, config.worlds)
+        with WorkProgress(console, f"judging on {name}", len(planners) * family.days * HOURS_PER_DAY) as progress:
+            outcomes = judge(planners, worlds, progress.update)
+        comparison = compare(outcomes, comparators, family.objective, config)
+        console.print(render_table(comparison))
+        comparisons.append(comparison)
+        volume = volume or _compute_volume(worlds)
+    return Judgement(tuple(comparisons), volume)
+
+
+def make_results_meta() -> ResultsMeta:
+    """Code version and time of what is being written."""
+    return ResultsMeta(
+        git_sha=load_git_state(_PROJECT).label,
+        fidelity="aggregate",
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def run_evaluate(
+    policies: Sequence[str],
+    families: Sequence[str],
+    worlds: int,
+    seed: int,
+    json_path: Path | None,
+    out: Path,
+) -> None:
+    """Judges policies and writes the table, JSON and report.
+
+    Args:
+        policies: references (see ``resolve_planner``); the comparators always run beside them, and
+            alone, with the truth-informed diagnosis, if there are none.
+        families: names of families.
+        worlds: held-out worlds per family.
+        seed: first seed of the worlds, and seed of the bootstrap.
+        json_path: where the scores go besides ``out/results.json``; None for nowhere.
+        out: folder of the report.
+
+    Raises:
+        UnknownReferenceError: a policy reference means nothing.
+        ConfigError: a family does not exist.
+    """
+    console = make_console()
+    config = EvaluationConfig(families=tuple(load_family(name).name for name in families), worlds=worlds, seed=seed)
+    asked = [resolve_planner(reference) for reference in dict.fromkeys(policies)]
+    names = {planner.name for planner in asked}
+    extras = [name for name in (*COMPARATORS, TRUTH_INFORMED) if name not in names]
+    judgement = evaluate_families([*asked, *map(resolve_planner, extras)], config, set(COMPARATORS), console)
+    trained = [planner.name for planner in asked if planner.name not in COMPARATORS and not planner.knows_truth]
+    verdict = compute_claim_verdict(trained[0], judgement.comparisons) if trained else None
+    meta = make_results_meta()
+    for path in filter(None, (out / "results.json", json_path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, judgement.comparisons, meta)
+        console.print(f"scores: {path}")
+    report = EvaluationReport(judgement.comparisons, meta, verdict, judgement.volume)
+    console.print(f"report: {write_report(out, report)}")
+
+
+def _compute_volume(worlds: HeldOutWorlds) -> VolumeCurve:
+    """What each budget could buy, on the first few worlds: a curve needs fewer than an interval."""
+    some = slice(0, _VOLUME_WORLDS)
+    curves = worlds.curves
+    fewer = type(curves)(
+        click_volume=curves.click_volume[some],
+        price_median=curves.price_median[some],
+        conversion_rate=curves.conversion_rate[some],
+        sigma=curves.sigma,
+        first_price=curves.first_price,
+    )
+    return compute_volume_curve(fewer, worlds.family.objective, _VOLUME_BUDGETS)
