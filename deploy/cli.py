@@ -104,7 +104,7 @@ def evaluate(
     run_evaluate(policy or [], family or ["campaign"], worlds, seed, json_file, out)
 
 
-@app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark env`")
+@app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark market`")
 def benchmark(
     name: Annotated[str, typer.Argument(help="Which benchmark; `all` runs every one.")] = "all",
 ) -> None:

@@ -1,0 +1,151 @@
+"""The main job end to end, as a user runs it, only shorter."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments.evaluate import run_evaluate
+from experiments.planners import resolve_planner
+from gaelp_rl.config.loading import load_config
+from gaelp_rl.config.sprint import SprintConfig
+from gaelp_rl.config.tracking import TrackingConfig
+from gaelp_rl.errors import ArtifactError, UnknownReferenceError
+from gaelp_rl.policy import load_policy
+from gaelp_rl.tracking import ModelRegistry
+from gaelp_rl.training.checkpoint import find_latest_checkpoint, list_checkpoints
+
+pytestmark = pytest.mark.integration
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def _make_overrides(out: Path, episodes: int) -> list[str]:
+    return [
+        f'out="{out}"',
+        f'tracking.database="{out / "mlflow.db"}"',
+        f'tracking.artifact_root="{out / "artifacts"}"',
+        'families=["campaign"]',
+        "validation_worlds=16",
+        "residual_scales=[0.5]",
+        'evaluation.families=["campaign", "mild"]',
+        "evaluation.worlds=16",
+        "evaluation.bootstrap_resamples=200",
+        f"training.episodes={episodes}",
+        "training.worlds_per_env_runner=16",
+        "training.warmup_steps=384",
+        "training.batch_size=64",
+        "training.replay_capacity=20000",
+        "training.critic_warmup_updates=8",
+        "training.validate_every_episodes=128",
+        "training.checkpoint_every_episodes=64",
+    ]
+
+
+def _start(out: Path, episodes: int, *more: str) -> subprocess.Popen[str]:
+    flags = [part for override in _make_overrides(out, episodes) for part in ("--set", override)]
+    environment = {**os.environ, "RAY_ADDRESS": ""}
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.sprint", *flags, *more],
+        cwd=_ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+@pytest.fixture(scope="module")
+def sprint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sprint that was killed without warning half-way, and resumed."""
+    out = tmp_path_factory.mktemp("sprint")
+    first = _start(out, 4_096)
+    deadline = time.monotonic() + 180
+    while not list_checkpoints(out / "checkpoints") and time.monotonic() < deadline and first.poll() is None:
+        time.sleep(0.2)
+    assert first.poll() is None, first.communicate()[0]
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    reached = int(find_latest_checkpoint(out / "checkpoints").name.rsplit("-", 1)[1])
+    second = _start(out, reached + 256, "--resume", "latest")
+    printed, _ = second.communicate(timeout=400)
+    assert second.returncode == 0, printed
+    assert f"resumed at {reached:,} episodes" in printed
+    (out / "printed.txt").write_text(printed, encoding="utf-8")
+    return out
+
+
+def _load_tracking(out: Path) -> TrackingConfig:
+    return load_config(SprintConfig, None, _make_overrides(out, 1)).tracking
+
+
+def test_sprint__leaves_policy_report_and_scores(sprint: Path) -> None:
+    policy = load_policy(sprint / "policy")
+    assert policy.network is not None
+    assert (sprint / "report" / "report.html").stat().st_size > 50_000
+    assert list((sprint / "report").glob("*.png"))
+    families = json.loads((sprint / "report" / "results.json").read_text())["families"]
+    assert set(families) == {"campaign", "mild"}
+    for family in families.values():
+        scored = family["policies"]["policy"]
+        assert len(scored["fho"]) == 16
+        assert scored["budget_breach_share"] == 0.0
+
+
+def test_sprint__registers_a_champion_and_a_challenger(sprint: Path) -> None:
+    registry = ModelRegistry(_load_tracking(sprint))
+    challenger = load_policy(registry.resolve("models:/gaelp-bidder@challenger"))
+    assert challenger.sha256 == load_policy(sprint / "policy").sha256
+    champion = load_policy(registry.resolve("models:/gaelp-bidder@champion"))
+    assert champion.manifest.controller.parameters
+
+
+def test_learning_curve__goes_on_after_the_kill(sprint: Path) -> None:
+    curve = json.loads((sprint / "run.json").read_text())["curve"]
+    episodes = [point["episodes"] for point in curve]
+    assert episodes == sorted(set(episodes))
+    assert episodes[0] == 0
+
+
+def test_evaluate__takes_the_policy_by_path(sprint: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.json"
+    run_evaluate([str(sprint / "policy")], ["campaign"], 8, 500, scores, tmp_path / "report")
+    policies = json.loads(scores.read_text())["families"]["campaign"]["policies"]
+    assert {str(sprint / "policy"), "reference", "even-split", "reference-true"} <= set(policies)
+    needed = ("fho_iqm", "fho_ci", "fho_p10", "cpa_violation_share", "conversions_per_day", "soft_score", "fho")
+    assert set(needed) <= set(policies["reference"])
+
+
+def test_registry_reference__is_the_same_planner_as_the_path(sprint: Path) -> None:
+    planner = resolve_planner("models:/gaelp-bidder@challenger", _load_tracking(sprint))
+    assert planner.name == "models:/gaelp-bidder@challenger"
+
+
+def test_unknown_reference__suggests_the_nearest() -> None:
+    with pytest.raises(UnknownReferenceError, match="'reference'"):
+        resolve_planner("referense")
+
+
+def test_corrupt_artefact__is_refused(sprint: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "policy"
+    copy.mkdir()
+    for path in (sprint / "policy").iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    weights = copy / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
+    with pytest.raises(ArtifactError, match=r"weights\.safetensors"):
+        resolve_planner(str(copy))
+
+
+def test_resume_without_checkpoint__says_so(tmp_path: Path) -> None:
+    run = _start(tmp_path / "empty", 64, "--resume", "latest")
+    printed, _ = run.communicate(timeout=120)
+    assert run.returncode == 2
+    assert "checkpoint" in printed
