@@ -60,9 +60,7 @@ CLICK_VOLUME_PER_DAY: FloatArray = np.array([300.0, 700.0, 900.0, 120.0])
 AUDIENCE_SIZE: FloatArray = np.array([np.inf, 60_000.0, 120_000.0, np.inf])
 """People that a creative can reach, [channels]; searchers come with a fresh need each time."""
 
-DEVICE_SHARE: FloatArray = np.array(
-    [[0.60, 0.35, 0.05], [0.90, 0.07, 0.03], [0.96, 0.02, 0.02], [0.10, 0.86, 0.04]]
-)
+DEVICE_SHARE: FloatArray = np.array([[0.60, 0.35, 0.05], [0.90, 0.07, 0.03], [0.96, 0.02, 0.02], [0.10, 0.86, 0.04]])
 """Share of eligible impressions by device, [channels, devices]."""
 
 DEVICE_CTR_RATIO: FloatArray = np.array([1.10, 0.85, 1.00])
