@@ -44,7 +44,7 @@ from gaelp_rl.training.export import extract_actor_weights
 from gaelp_rl.training.metrics import collect_training_metrics
 from gaelp_rl.training.setup import make_algorithm_config
 
-__all__ = ["main", "run_sprint"]
+__all__ = ["main", "run_sprint", "start_ray"]
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _OBJECT_STORE_BYTES = 200 * 2**20
@@ -155,7 +155,7 @@ def _train(
     console: Console,
 ) -> MlpNetwork | None:
     """Trains to the end; None if interrupted, with a checkpoint saved."""
-    _start_ray()
+    start_ray()
     try:
         training = make_training_config(config)
         algorithm = make_algorithm_config(training, ENV_NAME, make_env_creator(config)).build_algo()
@@ -170,7 +170,7 @@ def _train(
         ray.shutdown()
 
 
-def _start_ray() -> None:
+def start_ray() -> None:
     """A local Ray for this process, or the cluster that ``RAY_ADDRESS`` names."""
     if ray.is_initialized():
         return

@@ -34,16 +34,30 @@ def compute_optimum(curves: ResponseCurves, objective: Objective) -> FloatArray:
 def make_env_creator(config: SprintConfig) -> EnvCreator:
     """Makes training worlds on whichever process asks for them."""
     reach = ActionReach(config.max_log_bid, config.max_logit)
-    return partial(_make_env, families=config.families, reach=reach, params=load_reference_params())
+    return partial(
+        _make_env,
+        families=config.families,
+        reach=reach,
+        params=load_reference_params(),
+        reward=RewardSettings(compute_optimum, config.subtract_twin),
+        privileged=config.privileged_critic,
+    )
 
 
 def make_training_config(config: SprintConfig) -> TrainingConfig:
     """The sprint's training settings with what follows from its worlds filled in."""
-    return config.training.model_copy(update={"privileged_features": PRIVILEGED_SIZE})
+    return config.training.model_copy(
+        update={"privileged_features": PRIVILEGED_SIZE if config.privileged_critic else 0}
+    )
 
 
 def _make_env(
-    context: Mapping[str, Any], families: Sequence[str], reach: ActionReach, params: dict[str, ReferenceParams]
+    context: Mapping[str, Any],
+    families: Sequence[str],
+    reach: ActionReach,
+    params: dict[str, ReferenceParams],
+    reward: RewardSettings,
+    privileged: bool,
 ) -> MultiChannelVectorEnv:
     return MultiChannelVectorEnv(
         num_envs=context.get("num_envs", len(families)),
@@ -52,6 +66,6 @@ def _make_env(
         autoreset_mode=context.get("autoreset_mode", AutoresetMode.NEXT_STEP),
         params=params,
         reach=reach,
-        reward=RewardSettings(compute_optimum),
-        privileged=True,
+        reward=reward,
+        privileged=privileged,
     )

@@ -25,6 +25,8 @@ class SprintConfig(StrictModel):
     families: tuple[str, ...] = Field(("campaign", "wide"), min_length=1, description="families trained on")
     max_log_bid: float = Field(0.4, gt=0, le=5, description="log of the bid multiplier at action 1")
     max_logit: float = Field(0.8, gt=0, le=5, description="offset of the budget-share logit at action 1")
+    subtract_twin: bool = Field(True, description="subtract from rewards what action zero earns in the same world")
+    privileged_critic: bool = Field(True, description="let critics, never the policy, see the worlds' hidden state")
     validation_worlds: int = Field(256, ge=8, le=100_000, description="worlds per family behind every validation")
     validation_seed: int = Field(10_000, ge=0, description="first seed of the validation worlds")
     residual_scales: tuple[float, ...] = Field(
