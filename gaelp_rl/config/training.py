@@ -42,7 +42,7 @@ class TrainingConfig(StrictModel):
 
     hidden_sizes: tuple[int, ...] = Field((128, 128), min_length=1, max_length=6, description="units by hidden layer")
     critic_curvature: float = Field(
-        20.0, ge=0, le=10_000, description="of critics quadratic in the action, reward per unit^2; 0: plain networks"
+        50.0, ge=0, le=10_000, description="of critics quadratic in the action, reward per unit^2; 0: plain networks"
     )
     privileged_features: int = Field(
         0, ge=0, le=1_000, description="last observation entries that only critics read; set by the sprint"
