@@ -39,7 +39,7 @@ def make_env_creator(config: SprintConfig) -> EnvCreator:
         families=config.families,
         reach=reach,
         params=load_reference_params(),
-        reward=RewardSettings(compute_optimum, config.subtract_twin),
+        reward=RewardSettings(compute_optimum, config.subtract_twin, config.pacing_weight, config.training.gamma),
         privileged=config.privileged_critic,
     )
 

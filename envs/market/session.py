@@ -12,6 +12,7 @@ from envs.market.delivery import Outcome
 from envs.market.market import BatchedMarket
 from envs.market.noise import derive_next_keys
 from envs.market.simulation import make_ledger
+from gaelp_rl.config import calibration
 from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.control.market_model import make_channel_priors, make_market_model
 from gaelp_rl.control.reference import ReferenceController, ReferenceParams
@@ -28,6 +29,7 @@ from gaelp_rl.features.schema import Float32Array
 from gaelp_rl.rewards.lagrangian import compute_cpa_cost
 from gaelp_rl.rewards.priced import compute_priced_reward
 from gaelp_rl.rewards.shadow_price import SmoothedShadowPrice
+from gaelp_rl.rewards.shaping import compute_pacing_potential, compute_shaping
 
 __all__ = [
     "PRIVILEGED_LIMIT",
@@ -40,6 +42,8 @@ __all__ = [
 
 PRIVILEGED_SIZE = 3 * NUM_CHANNELS + 3
 """Entries that ``MarketSession.compute_privileged`` gives for each world."""
+
+_TRAFFIC_SO_FAR = np.append(0.0, calibration.HOUR_TRAFFIC.mean(axis=0).cumsum()[:-1])
 
 PRIVILEGED_LIMIT = 3.0
 """Largest absolute entry of it."""
@@ -57,10 +61,14 @@ class RewardSettings:
             optimum, so that every world counts as it does in the score; else in conversions.
         subtract_twin: subtract what action zero earns in the same world under the same noise, a
             baseline that no action changes.
+        pacing_weight: of the pacing potential's shaping, conversions per budget of deviation; 0 for none.
+        gamma: the learner's discount; shaping with another one would change what is optimal.
     """
 
     compute_optimum: ComputeOptimum | None = None
     subtract_twin: bool = True
+    pacing_weight: float = 0.0
+    gamma: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +205,13 @@ class MarketSession:
             ActionError: the action is not finite, outside the box or of another shape.
         """
         check_action(action, self.num_worlds)
-        theta = self._price_hour()
+        theta, potential = self._price_hour(), self._compute_potential()
         outcome, _ = self._strand.step(action)
         spend = outcome.spend_micros.sum(axis=1) / MICROS
         conversions = outcome.expected_conversions.sum(axis=1)
         reward = compute_priced_reward(conversions, spend, theta) - self._step_twin(theta)
+        terminated = np.full(self.num_worlds, self.is_over)
+        reward += compute_shaping(potential, self._compute_potential(), self._reward.gamma, terminated)
         self._observation = self._strand.loop.observe(self._strand.ledger)
         self._truth = self._strand.market.compute_true_factors()
         target = self.family.objective.cpa_target
@@ -235,6 +245,13 @@ class MarketSession:
             twin.ledger.spend_today.sum(axis=1, keepdims=True) / budget,
         )
         return np.concatenate(columns, axis=1, dtype=np.float32).clip(-PRIVILEGED_LIMIT, PRIVILEGED_LIMIT)
+
+    def _compute_potential(self) -> FloatArray:
+        """The pacing potential of the present state: spend against the day's usual traffic, [worlds]."""
+        spend = self._strand.ledger.spend_today.sum(axis=1)
+        budget = self.family.objective.daily_budget
+        planned = np.full_like(spend, budget * _TRAFFIC_SO_FAR[self._strand.market.hour % HOURS_PER_DAY])
+        return compute_pacing_potential(spend, planned, budget, self._reward.pacing_weight)
 
     def _step_twin(self, theta: FloatArray) -> FloatArray:
         """Steps the twin, if there is one, by action zero; its priced reward, float64 [worlds]."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field, field_validator
 
 from gaelp_rl.config.evaluation import EvaluationConfig
+from gaelp_rl.config.loading import dump_config, load_config
 from gaelp_rl.config.market import load_family
 from gaelp_rl.config.strict import StrictModel
 from gaelp_rl.config.tracking import ArtifactTrustConfig, TrackingConfig
 from gaelp_rl.config.training import TrainingConfig
 
-__all__ = ["SprintConfig"]
+__all__ = ["SETTINGS_FILE", "SprintConfig", "dump_settings", "load_sprint_config"]
+
+SETTINGS_FILE = "sprint.toml"
+"""What a run was started with, in the run's folder."""
 
 
 class SprintConfig(StrictModel):
@@ -26,6 +32,9 @@ class SprintConfig(StrictModel):
     max_log_bid: float = Field(0.4, gt=0, le=5, description="log of the bid multiplier at action 1")
     max_logit: float = Field(0.8, gt=0, le=5, description="offset of the budget-share logit at action 1")
     subtract_twin: bool = Field(True, description="subtract from rewards what action zero earns in the same world")
+    pacing_weight: float = Field(
+        0.0, ge=0, le=100, description="of potential-based pacing shaping, conversions per budget of deviation"
+    )
     privileged_critic: bool = Field(True, description="let critics, never the policy, see the worlds' hidden state")
     validation_worlds: int = Field(256, ge=8, le=100_000, description="worlds per family behind every validation")
     validation_seed: int = Field(10_000, ge=0, description="first seed of the validation worlds")
@@ -49,3 +58,34 @@ class SprintConfig(StrictModel):
             msg = f"residual_scales {scales} must each lie above 0 and at most at 1"
             raise ValueError(msg)
         return scales
+
+
+def dump_settings(config: SprintConfig) -> str:
+    """The settings as TOML without the signing key, which a run's folder must not hold."""
+    trust = config.trust.model_copy(update={"signing_key": None})
+    return dump_config(config.model_copy(update={"trust": trust}))
+
+
+def load_sprint_config(path: Path | None, overrides: Sequence[str], resume: str | None) -> SprintConfig:
+    """The settings of a sprint; a resumed one starts from those that it was started with.
+
+    Args:
+        path: a TOML file, or None.
+        overrides: ``dotted.key=value`` strings, applied last.
+        resume: ``latest``, the path of a checkpoint, or None for a new run.
+
+    Returns:
+        The settings. Those of a resumed run come from its own folder, unless ``path`` is given: with
+        ``latest`` the folder is ``out``, with a checkpoint's path the one that holds its checkpoints.
+
+    Raises:
+        ConfigError: a file or an override cannot be used.
+    """
+    config = load_config(SprintConfig, path, overrides)
+    if resume is None or path is not None:
+        return config
+    folder = config.out if resume == "latest" else Path(resume).absolute().parents[1]
+    saved = folder / SETTINGS_FILE
+    if not saved.is_file():
+        return config
+    return load_config(SprintConfig, saved, [f"out={json.dumps(str(folder))}", *overrides])

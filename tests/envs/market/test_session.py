@@ -57,6 +57,20 @@ def test_optimum__scales_the_reward_to_per_cent_of_its_hours() -> None:
         np.testing.assert_allclose(scaled.step(ZERO).reward, 100.0 * plain.step(ZERO).reward)
 
 
+def test_shaping__telescopes_over_a_day() -> None:
+    """By hand with gamma 1: the terms of a day add up to the last potential less the first, 0 at midnight.
+
+    The last hour's spend is not reported yet at midnight on every channel, so the potential at the
+    second midnight is 0 too: nothing of the new day is spent or planned.
+    """
+    weight = 3.0
+    plain = _make(RewardSettings(subtract_twin=False))
+    shaped = _make(RewardSettings(subtract_twin=False, pacing_weight=weight, gamma=1.0))
+    added = np.array([shaped.step(ZERO).reward - plain.step(ZERO).reward for _ in range(24)])
+    assert np.abs(added).max() > 0.0
+    np.testing.assert_allclose(added.sum(axis=0), 0.0, atol=1e-9)
+
+
 def test_constraint_cost__is_negative_while_the_cpa_is_below_its_target() -> None:
     session = _make()
     costs = np.sum([session.step(ZERO).constraint_cost for _ in range(72)], axis=0)
