@@ -23,7 +23,6 @@ from tests.gaelp_rl.training.toy_env import STEPS, make_toy_env
 _SMALL = {
     # The toy's best action lies far from zero, where a fixed curvature does not reach in so few steps.
     "critic_curvature": 0.0,
-    "action_penalty": 0.1,
     "initial_alpha": 0.01,
     "initial_log_std": -2.0,
     "log_std_min": -5.0,
