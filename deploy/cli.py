@@ -65,16 +65,17 @@ def sprint(
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, as TOML.")] = None,
     overrides: _Overrides = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the whole run.")] = None,
-    resume: Annotated[str | None, typer.Option(metavar="PATH|latest", help="Go on from a checkpoint.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="PATH|latest", help="Go on from a checkpoint, with its settings.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run is written.")] = None,
 ) -> None:
     """Train a policy, evaluate it on held-out worlds, register the champion, write a report."""
-    from gaelp_rl.config import load_config
-    from gaelp_rl.config.sprint import SprintConfig
+    from gaelp_rl.config.sprint import load_sprint_config
 
     options = {"training.episodes": episodes, "training.seed": seed, "out": str(out) if out else None}
     flags = [f"{key}={json.dumps(setting)}" for key, setting in options.items() if setting is not None]
-    settings = load_config(SprintConfig, config, [*(overrides or []), *flags])
+    settings = load_sprint_config(config, [*(overrides or []), *flags], resume)
 
     from experiments.sprint import run_sprint
 

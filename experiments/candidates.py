@@ -15,7 +15,14 @@ from gaelp_rl.errors import CheckpointError
 from gaelp_rl.features.schema import Float32Array
 from gaelp_rl.policy import MlpNetwork
 
-__all__ = ["Candidate", "ScaledNetwork", "choose_candidate", "load_snapshots", "save_snapshot"]
+__all__ = [
+    "Candidate",
+    "ScaledNetwork",
+    "choose_candidate",
+    "drop_snapshots_after",
+    "load_snapshots",
+    "save_snapshot",
+]
 
 _PREFIX = "episodes-"
 
@@ -61,6 +68,13 @@ def save_snapshot(folder: Path, episodes: int, network: MlpNetwork, kept: int) -
         raise CheckpointError(msg) from error
     for old in sorted(folder.glob(f"{_PREFIX}*.safetensors"))[:-kept]:
         old.unlink()
+
+
+def drop_snapshots_after(folder: Path, episodes: int) -> None:
+    """Removes the weights that a run reached after the checkpoint that it goes on from."""
+    for path in folder.glob(f"{_PREFIX}*.safetensors"):
+        if int(path.stem.removeprefix(_PREFIX)) > episodes:
+            path.unlink()
 
 
 def load_snapshots(folder: Path, layer_sizes: tuple[int, ...]) -> dict[str, MlpNetwork]:

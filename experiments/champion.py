@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from experiments.evaluate import Judgement
 from experiments.planners import load_comparators, make_controller_spec
 from gaelp_rl.config.sprint import SprintConfig
 from gaelp_rl.control.registry import COMPARATORS
-from gaelp_rl.evaluation.claim import ClaimVerdict
+from gaelp_rl.evaluation.claim import ClaimVerdict, compute_claim_verdict
 from gaelp_rl.features.actions import ACTION_NAMES
 from gaelp_rl.features.catalogue import OBSERVATION_SCHEMA
 from gaelp_rl.policy import (
@@ -28,7 +28,7 @@ from gaelp_rl.policy import (
 )
 from gaelp_rl.tracking import ModelRegistry, Tracker, load_git_state, make_model_card
 
-__all__ = ["SprintResult", "export_policy", "settle_champion"]
+__all__ = ["SprintResult", "compute_sprint_verdict", "export_policy", "settle_champion"]
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _LIMITS = (
@@ -76,6 +76,22 @@ def export_policy(path: Path, config: SprintConfig, candidate: Candidate, run_id
         ),
         signing_key=load_signing_key(config.trust),
     )
+
+
+def compute_sprint_verdict(judgement: Judgement, candidate: Candidate) -> ClaimVerdict:
+    """The claim rule on test worlds, for a candidate that was above action zero on validation worlds.
+
+    One that was not is never better, whatever it scored in the test worlds: that would be luck chosen afterwards.
+    """
+    verdict = compute_claim_verdict("policy", judgement.comparisons)
+    if not verdict.better or candidate.validation.score > 0.0:
+        return verdict
+    first = judgement.comparisons[0]
+    reason = (
+        f"it scored {100 * candidate.validation.score:+.2f} points on validation worlds, so no claim may rest on it"
+    )
+    reasons = {**verdict.reasons, first.family: (*verdict.reasons[first.family], reason)}
+    return replace(verdict, champion=first.best_comparator or "reference", better=False, better_on=(), reasons=reasons)
 
 
 def settle_champion(

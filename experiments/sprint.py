@@ -8,12 +8,10 @@ does the same as a plain program, for ``ray job submit``.
 from __future__ import annotations
 
 import argparse
-import json
+import logging
 import os
-import resource
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +19,23 @@ import numpy as np
 import ray
 from rich.console import Console
 
-from experiments.candidates import Candidate, ScaledNetwork, choose_candidate, load_snapshots, save_snapshot
-from experiments.champion import SprintResult, export_policy, settle_champion
+from experiments.candidates import Candidate, choose_candidate, load_snapshots
+from experiments.champion import SprintResult, compute_sprint_verdict, export_policy, settle_champion
 from experiments.evaluate import Judgement, evaluate_families, make_results_meta
 from experiments.planners import TRUTH_INFORMED, make_comparator_planner, make_policy_planner, resolve_planner
 from experiments.progress import WorkProgress, make_console
+from experiments.training_loop import SprintFolder, SprintRecord, TrainingLoop
 from experiments.validation import Validator
 from experiments.worlds import ENV_NAME, make_env_creator, make_training_config
-from gaelp_rl.config.loading import dump_config, load_config
-from gaelp_rl.config.sprint import SprintConfig
+from gaelp_rl.config.sprint import SprintConfig, load_sprint_config
 from gaelp_rl.control.registry import COMPARATORS
 from gaelp_rl.errors import CheckpointError, GaelpError
-from gaelp_rl.evaluation.claim import compute_claim_verdict
 from gaelp_rl.evaluation.learning_curve import LearningCurve
 from gaelp_rl.evaluation.report import EvaluationReport, write_report
 from gaelp_rl.evaluation.results_file import write_json
 from gaelp_rl.policy import MlpNetwork, load_policy
 from gaelp_rl.tracking import Tracker, make_environment_tags, resume_run, start_run
 from gaelp_rl.training.algorithm import FastSAC
-from gaelp_rl.training.checkpoint import find_latest_checkpoint
-from gaelp_rl.training.export import extract_actor_weights
-from gaelp_rl.training.metrics import collect_training_metrics
 from gaelp_rl.training.setup import make_algorithm_config
 
 __all__ = ["main", "run_sprint", "start_ray"]
@@ -49,42 +43,11 @@ __all__ = ["main", "run_sprint", "start_ray"]
 _PROJECT = Path(__file__).resolve().parents[1]
 _OBJECT_STORE_BYTES = 200 * 2**20
 _INTERRUPTED = 130
+_MIGRATION_NOTICES = ("ray.rllib.algorithms.algorithm_config", "ray.rllib.algorithms.sac.sac")
+"""Loggers that greet every user of the new API stack."""
 
 
-@dataclass
-class _Run:
-    """What survives an interruption: kept as JSON beside the checkpoints."""
-
-    run_id: str
-    curve: list[dict[str, float]]
-
-    def save(self, path: Path) -> None:
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-        partial.replace(path)
-
-    @staticmethod
-    def load(path: Path) -> _Run:
-        try:
-            return _Run(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            msg = f"{path} cannot be read ({error}): the run cannot be resumed; start it anew without --resume"
-            raise CheckpointError(msg) from error
-
-
-class _Folders:
-    """Where a sprint keeps what."""
-
-    def __init__(self, out: Path) -> None:
-        self.root = out
-        self.checkpoints = out / "checkpoints"
-        self.snapshots = out / "snapshots"
-        self.state = out / "run.json"
-        self.policy = out / "policy"
-        self.report = out / "report"
-
-
-def run_sprint(config: SprintConfig, resume: str | None = None) -> SprintResult | None:
+def run_sprint(config: SprintConfig, resume: str | None = None) -> SprintResult:
     """Runs a sprint from start (or a checkpoint) to report.
 
     Args:
@@ -92,31 +55,30 @@ def run_sprint(config: SprintConfig, resume: str | None = None) -> SprintResult 
         resume: ``latest``, the path of a checkpoint, or None to start anew.
 
     Returns:
-        What came out; None where training was interrupted and saved.
+        What came out.
 
     Raises:
+        KeyboardInterrupt: it was interrupted; training goes on from a checkpoint saved then.
         CheckpointError: nothing to resume from, or the disk refuses.
         GaelpError: any other error raised on purpose.
     """
-    console, folders = make_console(), _Folders(config.out)
-    folders.root.mkdir(parents=True, exist_ok=True)
-    (folders.root / "sprint.toml").write_text(dump_config(config), encoding="utf-8")
-    checkpoint = _find_checkpoint(folders, resume)
-    run = _Run.load(folders.state) if checkpoint else None
+    console, folder = make_console(), SprintFolder(config.out)
+    if resume is None:
+        folder.start(config, console)
+        checkpoint = None
+        tracker = start_run(config.tracking, config.out.name, make_environment_tags(_PROJECT))
+        record = SprintRecord(tracker.run_id, [])
+    else:
+        checkpoint = folder.find_checkpoint(resume)
+        record = SprintRecord.load(folder.record)
+        tracker = resume_run(config.tracking, record.run_id)
     console.print(f"sprint of {config.training.episodes:,} episodes on {', '.join(config.families)}; out: {config.out}")
-    tags = make_environment_tags(_PROJECT)
-    tracker = resume_run(config.tracking, run.run_id) if run else start_run(config.tracking, config.out.name, tags)
-    run = run or _Run(tracker.run_id, [])
-    if checkpoint is None:
-        _clear(folders.snapshots)
     with tracker:
         tracker.log_params(config.model_dump(mode="json", exclude={"trust", "tracking"}))
         validator = Validator(config)
-        network = _train(config, folders, run, checkpoint, validator, tracker, console)
-        if network is None:
-            return None
-        candidate = _choose(config, folders, network, validator, console)
-        return _finish(config, folders, run, candidate, validator, tracker, console)
+        network = _train(config, folder, record, checkpoint, validator, tracker, console)
+        candidate = _choose(config, folder, network, validator, console)
+        return _finish(config, folder, record, candidate, validator, tracker, console)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -127,34 +89,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", metavar="PATH|latest", help="go on from a checkpoint")
     options = parser.parse_args(arguments)
     try:
-        result = run_sprint(load_config(SprintConfig, options.config, options.set), options.resume)
+        run_sprint(load_sprint_config(options.config, options.set, options.resume), options.resume)
     except GaelpError as error:
         sys.stderr.write(f"gaelp: {error}\n")
         return 2
-    return 0 if result is not None else _INTERRUPTED
-
-
-def _find_checkpoint(folders: _Folders, resume: str | None) -> Path | None:
-    if resume is None:
-        return None
-    return find_latest_checkpoint(folders.checkpoints) if resume == "latest" else Path(resume)
-
-
-def _clear(folder: Path) -> None:
-    for path in folder.glob("*.safetensors"):
-        path.unlink()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return 0
 
 
 def _train(
     config: SprintConfig,
-    folders: _Folders,
-    run: _Run,
+    folder: SprintFolder,
+    record: SprintRecord,
     checkpoint: Path | None,
     validator: Validator,
     tracker: Tracker,
     console: Console,
-) -> MlpNetwork | None:
-    """Trains to the end; None if interrupted, with a checkpoint saved."""
+) -> MlpNetwork:
+    """Trains to the end and returns the last weights."""
     start_ray()
     try:
         training = make_training_config(config)
@@ -164,14 +117,17 @@ def _train(
             raise CheckpointError(msg)
         if checkpoint:
             algorithm.load_training(checkpoint)
+            folder.save_settings(config)
             console.print(f"resumed at {algorithm.episodes:,} episodes from {checkpoint}")
-        return _Loop(config, folders, run, algorithm, validator, tracker, console).run()
+        return TrainingLoop(config, folder, record, algorithm, validator, tracker, console).run()
     finally:
         ray.shutdown()
 
 
 def start_ray() -> None:
     """A local Ray for this process, or the cluster that ``RAY_ADDRESS`` names."""
+    for name in _MIGRATION_NOTICES:
+        logging.getLogger(name).setLevel(logging.ERROR)
     if ray.is_initialized():
         return
     if os.environ.get("RAY_ADDRESS"):
@@ -185,87 +141,10 @@ def start_ray() -> None:
     )
 
 
-class _Loop:
-    """Training with validations, snapshots, checkpoints and progress."""
-
-    def __init__(
-        self,
-        config: SprintConfig,
-        folders: _Folders,
-        run: _Run,
-        algorithm: FastSAC,
-        validator: Validator,
-        tracker: Tracker,
-        console: Console,
-    ) -> None:
-        self._config, self._folders, self._state = config, folders, run
-        self._algorithm, self._validator, self._tracker, self._console = algorithm, validator, tracker, console
-        every = config.training
-        self._next_checkpoint = algorithm.episodes + every.checkpoint_every_episodes
-        self._next_validation = algorithm.episodes + every.validate_every_episodes
-        self._note = ""
-
-    def run(self) -> MlpNetwork | None:
-        """Trains to the last episode; None if interrupted."""
-        episodes = self._config.training.episodes
-        if not self._state.curve:
-            self._validate()
-        with WorkProgress(self._console, "training", episodes) as progress:
-            progress.update(self._algorithm.episodes, self._note)
-            try:
-                while self._algorithm.episodes < episodes:
-                    self._step()
-                    progress.update(self._algorithm.episodes, self._note)
-            except KeyboardInterrupt:
-                self._save()
-                self._console.print("interrupted; everything is saved. Go on with: gaelp sprint --resume latest")
-                return None
-        if not self._state.curve or self._state.curve[-1]["episodes"] < self._algorithm.episodes:
-            self._validate()
-        self._save()
-        return self._extract()
-
-    def _step(self) -> None:
-        before = self._algorithm.env_steps
-        result = self._algorithm.train()
-        metrics = collect_training_metrics(result)
-        seconds = max(metrics.get("time/iteration_s", 0.0), 1e-9)
-        metrics["time/env_steps_per_s"] = (self._algorithm.env_steps - before) / seconds
-        metrics["system/peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
-        self._tracker.log_metrics(metrics, self._algorithm.episodes)
-        self._speed = metrics["time/env_steps_per_s"]
-        if self._algorithm.episodes >= self._next_validation:
-            self._next_validation += self._config.training.validate_every_episodes
-            self._validate()
-        if self._algorithm.episodes >= self._next_checkpoint:
-            self._next_checkpoint += self._config.training.checkpoint_every_episodes
-            self._save()
-
-    def _validate(self) -> None:
-        network = self._extract()
-        validation = self._validator.validate(ScaledNetwork(network, 1.0))
-        episodes = self._algorithm.episodes
-        self._tracker.log_metrics(validation.to_metrics(), episodes)
-        point = {name: family.fho_iqm for name, family in validation.families.items()}
-        self._state.curve.append({"episodes": float(episodes), **point})
-        save_snapshot(self._folders.snapshots, episodes, network, self._config.snapshots)
-        self._note = f"score {100 * validation.score:+.2f} points vs the reference controller (validation)"
-        self._console.print(f"{episodes:>9,} episodes: {self._note}")
-
-    def _save(self) -> None:
-        path = self._algorithm.save_training(self._folders.checkpoints)
-        self._state.save(self._folders.state)
-        self._tracker.set_tags({"checkpoint": path.name})
-
-    def _extract(self) -> MlpNetwork:
-        layers = extract_actor_weights(self._algorithm)
-        return MlpNetwork(tuple(weight for weight, _ in layers), tuple(bias for _, bias in layers))
-
-
 def _choose(
-    config: SprintConfig, folders: _Folders, network: MlpNetwork, validator: Validator, console: Console
+    config: SprintConfig, folder: SprintFolder, network: MlpNetwork, validator: Validator, console: Console
 ) -> Candidate:
-    snapshots = load_snapshots(folders.snapshots, network.layer_sizes)
+    snapshots = load_snapshots(folder.snapshots, network.layer_sizes)
     with WorkProgress(console, "choosing weights", (len(snapshots) + 1) * len(config.residual_scales)) as progress:
         candidate = choose_candidate(
             snapshots,
@@ -280,31 +159,31 @@ def _choose(
 
 def _finish(
     config: SprintConfig,
-    folders: _Folders,
-    run: _Run,
+    folder: SprintFolder,
+    record: SprintRecord,
     candidate: Candidate,
     validator: Validator,
     tracker: Tracker,
     console: Console,
 ) -> SprintResult:
     """Exports, judges on test worlds, registers, reports."""
-    export_policy(folders.policy, config, candidate, tracker.run_id)
-    policy = make_policy_planner("policy", load_policy(folders.policy))
+    export_policy(folder.policy, config, candidate, tracker.run_id)
+    policy = make_policy_planner("policy", load_policy(folder.policy))
     comparators = [make_comparator_planner(name) for name in COMPARATORS]
     planners = [policy, *comparators, resolve_planner(TRUTH_INFORMED)]
     judgement = evaluate_families(planners, config.evaluation, set(COMPARATORS), console)
-    verdict = compute_claim_verdict("policy", judgement.comparisons)
+    verdict = compute_sprint_verdict(judgement, candidate)
     _log_scores(judgement, tracker)
     meta = make_results_meta()
     report = EvaluationReport(
-        judgement.comparisons, meta, verdict, judgement.volume, _make_curve(config, run, validator.reference_fho)
+        judgement.comparisons, meta, verdict, judgement.volume, _make_curve(config, record, validator.reference_fho)
     )
-    report_path = write_report(folders.report, report)
-    results_path = folders.report / "results.json"
+    report_path = write_report(folder.report, report)
+    results_path = folder.report / "results.json"
     write_json(results_path, judgement.comparisons, meta)
-    for path in sorted(folders.report.iterdir()):
+    for path in sorted(folder.report.iterdir()):
         tracker.log_artifact(path, "report")
-    result = settle_champion(config, folders.policy, candidate, judgement, verdict, tracker, report_path)
+    result = settle_champion(config, folder.policy, candidate, judgement, verdict, tracker, report_path)
     _print_summary(console, result, results_path)
     return result
 
@@ -319,12 +198,12 @@ def _log_scores(judgement: Judgement, tracker: Tracker) -> None:
     tracker.log_metrics(metrics, 0)
 
 
-def _make_curve(config: SprintConfig, run: _Run, reference_fho: Mapping[str, float]) -> LearningCurve:
+def _make_curve(config: SprintConfig, record: SprintRecord, reference_fho: Mapping[str, float]) -> LearningCurve:
     family = config.families[0]
     return LearningCurve(
         family=family,
-        episodes=np.array([int(point["episodes"]) for point in run.curve], dtype=np.int64),
-        fho=np.array([[point[family] for point in run.curve]]),
+        episodes=np.array([int(point["episodes"]) for point in record.curve], dtype=np.int64),
+        fho=np.array([[point[family] for point in record.curve]]),
         reference_fho=reference_fho[family],
     )
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from deploy import cli, doctor
 from deploy.doctor import CheckStatus, Finding
+from gaelp_rl.config import load_config
 from gaelp_rl.config.strict import StrictModel
 from gaelp_rl.errors import ArtifactError
 
@@ -47,7 +48,7 @@ def sprint_settings(monkeypatch) -> type[StrictModel]:
         out: Path = Path("runs/sprint")
 
     stand_in = types.ModuleType("gaelp_rl.config.sprint")
-    stand_in.SprintConfig = SprintConfig
+    stand_in.load_sprint_config = lambda path, overrides, resume: load_config(SprintConfig, path, overrides)
     monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
     return SprintConfig
 

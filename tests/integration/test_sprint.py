@@ -19,7 +19,7 @@ from gaelp_rl.config.sprint import SprintConfig
 from gaelp_rl.config.tracking import TrackingConfig
 from gaelp_rl.errors import ArtifactError, UnknownReferenceError
 from gaelp_rl.policy import load_policy
-from gaelp_rl.tracking import ModelRegistry
+from gaelp_rl.tracking import ModelRegistry, connect
 from gaelp_rl.training.checkpoint import find_latest_checkpoint, list_checkpoints
 
 pytestmark = pytest.mark.integration
@@ -49,8 +49,8 @@ def _make_overrides(out: Path, episodes: int) -> list[str]:
     ]
 
 
-def _start(out: Path, episodes: int, *more: str) -> subprocess.Popen[str]:
-    flags = [part for override in _make_overrides(out, episodes) for part in ("--set", override)]
+def _start(overrides: list[str], *more: str) -> subprocess.Popen[str]:
+    flags = [part for override in overrides for part in ("--set", override)]
     environment = {**os.environ, "RAY_ADDRESS": ""}
     return subprocess.Popen(
         [sys.executable, "-m", "experiments.sprint", *flags, *more],
@@ -62,23 +62,38 @@ def _start(out: Path, episodes: int, *more: str) -> subprocess.Popen[str]:
     )
 
 
+def _wait_for_checkpoint(run: subprocess.Popen[str], checkpoints: Path, above: int) -> int:
+    """Episodes of the first checkpoint above ``above``."""
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline and run.poll() is None:
+        found = list_checkpoints(checkpoints)
+        if found and (episodes := int(found[-1].name.rsplit("-", 1)[1])) > above:
+            return episodes
+        time.sleep(0.1)
+    run.kill()
+    raise AssertionError(run.communicate()[0])
+
+
 @pytest.fixture(scope="module")
 def sprint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sprint that was killed without warning half-way, and resumed."""
+    """A sprint killed without warning, resumed, stopped politely, and resumed to its end."""
     out = tmp_path_factory.mktemp("sprint")
-    first = _start(out, 4_096)
-    deadline = time.monotonic() + 180
-    while not list_checkpoints(out / "checkpoints") and time.monotonic() < deadline and first.poll() is None:
-        time.sleep(0.2)
-    assert first.poll() is None, first.communicate()[0]
+    checkpoints, resume = out / "checkpoints", ("--resume", "latest")
+    first = _start(_make_overrides(out, 4_096))
+    reached = _wait_for_checkpoint(first, checkpoints, 0)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    reached = int(find_latest_checkpoint(out / "checkpoints").name.rsplit("-", 1)[1])
-    second = _start(out, reached + 256, "--resume", "latest")
-    printed, _ = second.communicate(timeout=400)
-    assert second.returncode == 0, printed
+    second = _start([f'out="{out}"'], *resume)
+    reached = _wait_for_checkpoint(second, checkpoints, reached)
+    second.send_signal(signal.SIGTERM)
+    printed, _ = second.communicate(timeout=60)
+    assert second.returncode == 130, printed
+    assert "stopped and saved" in printed
+    reached = int(find_latest_checkpoint(checkpoints).name.rsplit("-", 1)[1])
+    third = _start([f'out="{out}"', f"training.episodes={reached + 256}"], *resume)
+    printed, _ = third.communicate(timeout=400)
+    assert third.returncode == 0, printed
     assert f"resumed at {reached:,} episodes" in printed
-    (out / "printed.txt").write_text(printed, encoding="utf-8")
     return out
 
 
@@ -112,6 +127,18 @@ def test_learning_curve__goes_on_after_the_kill(sprint: Path) -> None:
     episodes = [point["episodes"] for point in curve]
     assert episodes == sorted(set(episodes))
     assert episodes[0] == 0
+    assert all(episode % 128 == 0 for episode in episodes[:-1]), "a resumed run keeps its beat"
+
+
+def test_interrupted_run__is_one_run_in_mlflow(sprint: Path) -> None:
+    tracking = _load_tracking(sprint)
+    client = connect(tracking)
+    experiment = client.get_experiment_by_name(tracking.experiment)
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["training.batch_size"] == "64"
+    history = [metric.step for metric in client.get_metric_history(run.info.run_id, "train/episodes")]
+    assert max(history) == int(find_latest_checkpoint(sprint / "checkpoints").name.rsplit("-", 1)[1])
 
 
 def test_evaluate__takes_the_policy_by_path(sprint: Path, tmp_path: Path) -> None:
@@ -145,7 +172,7 @@ def test_corrupt_artefact__is_refused(sprint: Path, tmp_path: Path) -> None:
 
 
 def test_resume_without_checkpoint__says_so(tmp_path: Path) -> None:
-    run = _start(tmp_path / "empty", 64, "--resume", "latest")
+    run = _start(_make_overrides(tmp_path / "empty", 64), "--resume", "latest")
     printed, _ = run.communicate(timeout=120)
     assert run.returncode == 2
     assert "checkpoint" in printed

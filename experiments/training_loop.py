@@ -1,0 +1,236 @@
+"""Training from checkpoint to checkpoint: validations, snapshots, progress, and going on after a kill."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments.candidates import ScaledNetwork, drop_snapshots_after, save_snapshot
+from experiments.progress import WorkProgress
+from experiments.stop_request import StopRequest
+from experiments.validation import Validator
+from gaelp_rl.config.sprint import SETTINGS_FILE, SprintConfig, dump_settings
+from gaelp_rl.errors import CheckpointError, ResourceError
+from gaelp_rl.policy import MlpNetwork
+from gaelp_rl.tracking import Tracker
+from gaelp_rl.training.algorithm import FastSAC
+from gaelp_rl.training.checkpoint import find_latest_checkpoint, list_checkpoints
+from gaelp_rl.training.export import extract_actor_weights
+from gaelp_rl.training.metrics import collect_training_metrics
+
+__all__ = ["SprintFolder", "SprintRecord", "TrainingLoop"]
+
+
+@dataclass
+class SprintRecord:
+    """What a resumed run needs besides its checkpoint; kept as JSON beside it.
+
+    Attributes:
+        run_id: MLflow's identifier of the run.
+        curve: by validation, ``episodes`` and the FHO of every family.
+    """
+
+    run_id: str
+    curve: list[dict[str, float]]
+
+    def save(self, path: Path) -> None:
+        """Writes it whole or not at all.
+
+        Raises:
+            CheckpointError: the disk refuses; the record before is intact.
+        """
+        partial = path.with_suffix(".partial")
+        try:
+            partial.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            msg = f"{path} cannot be written ({error}): free some space, then go on with --resume latest"
+            raise CheckpointError(msg) from error
+
+    @staticmethod
+    def load(path: Path) -> SprintRecord:
+        """Reads it.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        try:
+            return SprintRecord(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            msg = f"{path} cannot be read ({error}): the run cannot be resumed; start it anew without --resume"
+            raise CheckpointError(msg) from error
+
+
+class SprintFolder:
+    """Where a sprint keeps what.
+
+    Attributes:
+        root: the run's folder.
+        checkpoints: training checkpoints.
+        snapshots: weights of the newest validations.
+        record: the ``SprintRecord``.
+        policy: the exported artefact.
+        report: the evaluation report.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.checkpoints = root / "checkpoints"
+        self.snapshots = root / "snapshots"
+        self.record = root / "run.json"
+        self.policy = root / "policy"
+        self.report = root / "report"
+
+    def start(self, config: SprintConfig, console: Console) -> None:
+        """Makes the folder, removes an earlier run's checkpoints and writes the settings.
+
+        Checkpoints are numbered by episodes: those of two runs in one folder would be taken for each other.
+
+        Raises:
+            ResourceError: the folder cannot be written.
+        """
+        if list_checkpoints(self.checkpoints):
+            console.print(f"a new run in {self.root}: it replaces the checkpoints of the one before")
+        try:
+            for folder in (self.checkpoints, self.snapshots):
+                if folder.exists():
+                    shutil.rmtree(folder)
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"run folder {self.root} cannot be used ({error}): choose another with --out"
+            raise ResourceError(msg) from error
+        self.save_settings(config)
+
+    def save_settings(self, config: SprintConfig) -> None:
+        """Writes the settings, which a resumed run starts from.
+
+        Raises:
+            ResourceError: the folder cannot be written.
+        """
+        try:
+            (self.root / SETTINGS_FILE).write_text(dump_settings(config), encoding="utf-8")
+        except OSError as error:
+            msg = f"run folder {self.root} cannot be written ({error}): free space, or choose another with --out"
+            raise ResourceError(msg) from error
+
+    def find_checkpoint(self, resume: str) -> Path:
+        """The checkpoint that ``latest`` or a path means.
+
+        Raises:
+            CheckpointError: the run has none.
+        """
+        return find_latest_checkpoint(self.checkpoints) if resume == "latest" else Path(resume)
+
+
+class TrainingLoop:
+    """Trains an algorithm to its last episode.
+
+    Args:
+        config: all settings.
+        folder: where checkpoints and snapshots go.
+        record: of the run; its curve grows.
+        algorithm: at its start, or with a checkpoint loaded.
+        validator: scores the weights.
+        tracker: takes the metrics.
+        console: shows progress.
+    """
+
+    def __init__(
+        self,
+        config: SprintConfig,
+        folder: SprintFolder,
+        record: SprintRecord,
+        algorithm: FastSAC,
+        validator: Validator,
+        tracker: Tracker,
+        console: Console,
+    ) -> None:
+        self._config, self._folder, self._record = config, folder, record
+        self._algorithm, self._validator, self._tracker, self._console = algorithm, validator, tracker, console
+        training = config.training
+        self._next_checkpoint = _find_next(algorithm.episodes, training.checkpoint_every_episodes)
+        self._next_validation = _find_next(algorithm.episodes, training.validate_every_episodes)
+        self._score = ""
+        record.curve = [point for point in record.curve if point["episodes"] <= algorithm.episodes]
+        drop_snapshots_after(folder.snapshots, algorithm.episodes)
+
+    def run(self) -> MlpNetwork:
+        """Trains, validates and saves.
+
+        Returns:
+            The last weights.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C or SIGTERM; the iteration under way has ended and is saved.
+            CheckpointError: the disk refuses; the last checkpoint is intact.
+        """
+        episodes = self._config.training.episodes
+        self._record.save(self._folder.record)
+        if not self._record.curve:
+            self._validate()
+        with StopRequest() as stop, WorkProgress(self._console, "training", episodes) as progress:
+            progress.update(self._algorithm.episodes, self._score)
+            while self._algorithm.episodes < episodes:
+                steps_per_s = self._step()
+                progress.update(self._algorithm.episodes, f"{steps_per_s:,.0f} steps/s {self._score}".rstrip())
+                if stop.is_made:
+                    self._save()
+                    self._console.print(f"stopped and saved; go on with: gaelp sprint --resume latest {self._out_flag}")
+                    raise KeyboardInterrupt
+        if self._record.curve[-1]["episodes"] < self._algorithm.episodes:
+            self._validate()
+        self._save()
+        return self._extract()
+
+    @property
+    def _out_flag(self) -> str:
+        is_default = self._config.out == SprintConfig.model_fields["out"].default
+        return "" if is_default else f"--out {self._config.out}"
+
+    def _step(self) -> float:
+        """One iteration; returns environment steps per second."""
+        before = self._algorithm.env_steps
+        metrics = collect_training_metrics(self._algorithm.train())
+        seconds = max(metrics.get("time/iteration_s", 0.0), 1e-9)
+        steps_per_s = metrics["time/env_steps_per_s"] = (self._algorithm.env_steps - before) / seconds
+        metrics["system/peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+        self._tracker.log_metrics(metrics, self._algorithm.episodes)
+        training = self._config.training
+        if self._algorithm.episodes >= self._next_validation:
+            self._next_validation = _find_next(self._algorithm.episodes, training.validate_every_episodes)
+            self._validate()
+        if self._algorithm.episodes >= self._next_checkpoint:
+            self._next_checkpoint = _find_next(self._algorithm.episodes, training.checkpoint_every_episodes)
+            self._save()
+        return steps_per_s
+
+    def _validate(self) -> None:
+        network = self._extract()
+        validation = self._validator.validate(ScaledNetwork(network, 1.0))
+        episodes = self._algorithm.episodes
+        self._tracker.log_metrics(validation.to_metrics(), episodes)
+        point = {name: family.fho_iqm for name, family in validation.families.items()}
+        self._record.curve.append({"episodes": float(episodes), **point})
+        save_snapshot(self._folder.snapshots, episodes, network, self._config.snapshots)
+        self._score = f"score {100 * validation.score:+.2f} points vs the reference controller (validation)"
+        self._console.print(f"{episodes:>9,} episodes: {self._score}")
+
+    def _save(self) -> None:
+        # The record first: one that is ahead of its checkpoint is cut back on resuming, one that is missing is not.
+        self._record.save(self._folder.record)
+        path = self._algorithm.save_training(self._folder.checkpoints)
+        self._tracker.set_tags({"checkpoint": path.name})
+
+    def _extract(self) -> MlpNetwork:
+        layers = extract_actor_weights(self._algorithm)
+        return MlpNetwork(tuple(weight for weight, _ in layers), tuple(bias for _, bias in layers))
+
+
+def _find_next(episodes: int, every: int) -> int:
+    """The first multiple of ``every`` above ``episodes``: a resumed run keeps its beat."""
+    return (episodes // every + 1) * every
