@@ -8,27 +8,41 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from experiments.candidates import Candidate
 from experiments.evaluate import Judgement
-from experiments.planners import load_comparators, make_controller_spec
+from experiments.planners import NamedPlanner, load_comparators, make_controller_spec, make_policy_planner
 from gaelp_rl.config.sprint import SprintConfig
 from gaelp_rl.control.registry import COMPARATORS
+from gaelp_rl.errors import ArtifactError, SchemaError, UnknownReferenceError
 from gaelp_rl.evaluation.claim import ClaimVerdict, compute_claim_verdict
 from gaelp_rl.features.actions import ACTION_NAMES
 from gaelp_rl.features.catalogue import OBSERVATION_SCHEMA
 from gaelp_rl.policy import (
     ActionDecode,
     NetworkExport,
+    PolicyKind,
     Provenance,
+    load_policy,
     load_signing_key,
     make_artifact_trust,
     sample_golden_observations,
     save_policy,
 )
-from gaelp_rl.tracking import ModelRegistry, Tracker, load_git_state, make_model_card
+from gaelp_rl.tracking import CHAMPION, ModelRegistry, Tracker, load_git_state, make_model_card
 
-__all__ = ["SprintResult", "compute_sprint_verdict", "export_policy", "settle_champion"]
+__all__ = [
+    "INCUMBENT",
+    "SprintResult",
+    "compute_sprint_verdict",
+    "export_policy",
+    "find_incumbent",
+    "settle_champion",
+]
+
+INCUMBENT = "champion-so-far"
+"""A trained policy that an earlier sprint made champion: who would replace it has to beat it too."""
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _LIMITS = (
@@ -78,6 +92,24 @@ def export_policy(path: Path, config: SprintConfig, candidate: Candidate, run_id
     )
 
 
+def find_incumbent(config: SprintConfig, console: Console) -> NamedPlanner | None:
+    """The registry's champion if it is a trained policy; controllers are judged anyway, as tuned today.
+
+    Returns:
+        None where there is none, or where it cannot be run any more; the console then says why.
+    """
+    trust = make_artifact_trust(config.trust)
+    try:
+        path = ModelRegistry(config.tracking, trust).resolve(_make_champion_uri(config))
+        policy = load_policy(path, OBSERVATION_SCHEMA, trust)
+    except UnknownReferenceError:
+        return None
+    except (ArtifactError, SchemaError) as error:
+        console.print(f"the champion so far cannot be judged, and is replaced: {error}")
+        return None
+    return make_policy_planner(INCUMBENT, policy) if policy.kind is PolicyKind.NETWORK else None
+
+
 def compute_sprint_verdict(judgement: Judgement, candidate: Candidate) -> ClaimVerdict:
     """The claim rule on test worlds, for a candidate that was above action zero on validation worlds.
 
@@ -106,7 +138,7 @@ def settle_champion(
     """Registers the policy as challenger and whoever the claim rule names as champion."""
     registry = ModelRegistry(config.tracking, make_artifact_trust(config.trust))
     evidence = {"verdict": asdict(verdict), "families": list(config.evaluation.families), "training_seeds": 1}
-    champion_uri = ""
+    champion_uri = _make_champion_uri(config) if verdict.champion == INCUMBENT else ""
     if verdict.champion in COMPARATORS:
         path = policy_path.with_name(f"champion-{verdict.champion}")
         save_policy(
@@ -131,6 +163,10 @@ def settle_champion(
         champion_uri = challenger.uri
     tracker.set_tags({"champion": verdict.champion, "challenger_version": str(challenger.version)})
     return SprintResult(policy_path, challenger.uri, champion_uri, verdict, _describe(judgement, verdict), report_path)
+
+
+def _make_champion_uri(config: SprintConfig) -> str:
+    return f"models:/{config.tracking.model_name}@{CHAMPION}"
 
 
 def _make_provenance(run_id: str) -> Provenance:
@@ -178,7 +214,12 @@ def _describe(judgement: Judgement, verdict: ClaimVerdict) -> str:
     if verdict.better:
         return (
             f"The trained policy is champion: on {' and '.join(verdict.better_on)} it beats every classical controller "
-            f"({gain:+.2f} points on {first.family}, one training seed)."
+            f"and any champion so far ({gain:+.2f} points on {first.family}, one training seed)."
+        )
+    if verdict.champion == INCUMBENT:
+        return (
+            "The champion stays the trained policy of an earlier sprint: this one "
+            f"({gain:+.2f} points on {first.family}) is not better than it by the claim rule, so it is registered as challenger only."
         )
     return (
         f"The champion is {verdict.champion!r}, a classical controller: the trained policy ({gain:+.2f} points on "

@@ -20,7 +20,7 @@ import ray
 from rich.console import Console
 
 from experiments.candidates import Candidate, choose_candidate, load_snapshots
-from experiments.champion import SprintResult, compute_sprint_verdict, export_policy, settle_champion
+from experiments.champion import SprintResult, compute_sprint_verdict, export_policy, find_incumbent, settle_champion
 from experiments.evaluate import Judgement, evaluate_families, make_results_meta
 from experiments.planners import TRUTH_INFORMED, make_comparator_planner, make_policy_planner, resolve_planner
 from experiments.progress import WorkProgress, make_console
@@ -169,9 +169,12 @@ def _finish(
     """Exports, judges on test worlds, registers, reports."""
     export_policy(folder.policy, config, candidate, tracker.run_id)
     policy = make_policy_planner("policy", load_policy(folder.policy))
-    comparators = [make_comparator_planner(name) for name in COMPARATORS]
-    planners = [policy, *comparators, resolve_planner(TRUTH_INFORMED)]
-    judgement = evaluate_families(planners, config.evaluation, set(COMPARATORS), console)
+    rivals = [make_comparator_planner(name) for name in COMPARATORS]
+    incumbent = find_incumbent(config, console)
+    if incumbent is not None:
+        rivals.append(incumbent)
+    planners = [policy, *rivals, resolve_planner(TRUTH_INFORMED)]
+    judgement = evaluate_families(planners, config.evaluation, {rival.name for rival in rivals}, console)
     verdict = compute_sprint_verdict(judgement, candidate)
     _log_scores(judgement, tracker)
     meta = make_results_meta()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.candidates import Candidate, ScaledNetwork
-from experiments.champion import compute_sprint_verdict
+from experiments.champion import INCUMBENT, compute_sprint_verdict
 from experiments.evaluate import Judgement
 from experiments.validation import FamilyValidation, Validation
 from gaelp_rl.config.evaluation import EvaluationConfig
@@ -64,3 +64,12 @@ def test_policy_that_validation_did_not_choose__is_never_champion(score):
 def test_policy_that_loses__leaves_the_best_controller_champion():
     verdict = compute_sprint_verdict(_make_judgement(-0.05), _make_candidate(0.01))
     assert (verdict.champion, verdict.better) == ("reference", False)
+
+
+def test_policy_that_does_not_beat_the_champion_so_far__leaves_it_champion():
+    """A short sprint after a long one must not depose what the long one found."""
+    objective = load_family("campaign").objective
+    outcomes = [_make_outcomes("policy", 0.05), _make_outcomes("reference", 0.0), _make_outcomes(INCUMBENT, 0.08)]
+    comparison = compare(outcomes, {"reference", INCUMBENT}, objective, EvaluationConfig(bootstrap_resamples=200))
+    verdict = compute_sprint_verdict(Judgement((comparison,), None), _make_candidate(0.01))
+    assert (verdict.champion, verdict.better) == (INCUMBENT, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,14 +12,16 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from experiments.champion import INCUMBENT, find_incumbent
 from experiments.evaluate import run_evaluate
 from experiments.planners import resolve_planner
 from gaelp_rl.config.loading import load_config
 from gaelp_rl.config.sprint import SprintConfig
 from gaelp_rl.config.tracking import TrackingConfig
 from gaelp_rl.errors import ArtifactError, UnknownReferenceError
-from gaelp_rl.policy import load_policy
+from gaelp_rl.policy import PolicyKind, load_policy
 from gaelp_rl.tracking import ModelRegistry, connect
 from gaelp_rl.training.checkpoint import find_latest_checkpoint, list_checkpoints
 
@@ -120,6 +123,24 @@ def test_sprint__registers_a_champion_and_a_challenger(sprint: Path) -> None:
     assert challenger.sha256 == load_policy(sprint / "policy").sha256
     champion = load_policy(registry.resolve("models:/gaelp-bidder@champion"))
     assert champion.manifest.controller.parameters
+
+
+def test_incumbent__is_a_trained_champion_that_still_runs(sprint: Path, tmp_path: Path) -> None:
+    """In a copy of the registry, where the challenger is made champion by hand."""
+    shutil.copy(sprint / "mlflow.db", tmp_path / "mlflow.db")
+    overrides = [*_make_overrides(sprint, 1), f'tracking.database="{tmp_path / "mlflow.db"}"']
+    config = load_config(SprintConfig, None, overrides)
+    registry = ModelRegistry(config.tracking)
+    if load_policy(registry.resolve("models:/gaelp-bidder@champion")).kind is PolicyKind.CONTROLLER:
+        assert find_incumbent(config, Console(quiet=True)) is None
+    client = connect(config.tracking)
+    version = client.get_model_version_by_alias("gaelp-bidder", "challenger").version
+    registry.promote(int(version), {"by": "hand"})
+    incumbent = find_incumbent(config, Console(quiet=True))
+    assert incumbent is not None
+    assert incumbent.name == INCUMBENT
+    without = config.model_copy(update={"tracking": config.tracking.model_copy(update={"model_name": "other"})})
+    assert find_incumbent(without, Console(quiet=True)) is None
 
 
 def test_learning_curve__goes_on_after_the_kill(sprint: Path) -> None:
