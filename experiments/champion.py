@@ -219,7 +219,8 @@ def _describe(judgement: Judgement, verdict: ClaimVerdict) -> str:
     if verdict.champion == INCUMBENT:
         return (
             "The champion stays the trained policy of an earlier sprint: this one "
-            f"({gain:+.2f} points on {first.family}) is not better than it by the claim rule, so it is registered as challenger only."
+            f"({gain:+.2f} points on {first.family}) is not better than it by the claim rule, so it is registered as "
+            "challenger only."
         )
     return (
         f"The champion is {verdict.champion!r}, a classical controller: the trained policy ({gain:+.2f} points on "
