@@ -98,5 +98,6 @@ def make_outcomes(planner: NamedPlanner, books: WorldBooks, worlds: HeldOutWorld
         optimum=worlds.optimum,
         plan_changes=edits / channel_days,
         mean_abs_change=books.edit_size.sum(axis=(1, 2)) / np.maximum(edits, 1),
+        training_seed=planner.training_seed,
         knows_truth=planner.knows_truth,
     )

@@ -54,11 +54,13 @@ class NamedPlanner:
         name: as tables show it.
         make: builds the planner for worlds of a family.
         knows_truth: whether it is given what reports do not hold.
+        training_seed: the seed that trained it; None for one that is not trained.
     """
 
     name: str
     make: Callable[[FamilyConfig], Planner]
     knows_truth: bool = False
+    training_seed: int | None = None
 
 
 def load_comparators() -> ComparatorsConfig:

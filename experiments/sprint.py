@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,8 @@ def _finish(
 ) -> SprintResult:
     """Exports, judges on test worlds, registers, reports."""
     export_policy(folder.policy, config, candidate, tracker.run_id)
-    policy = make_policy_planner("policy", load_policy(folder.policy))
+    planner = make_policy_planner("policy", load_policy(folder.policy))
+    policy = replace(planner, training_seed=config.training.seed)
     rivals = [make_comparator_planner(name) for name in COMPARATORS]
     incumbent = find_incumbent(config, console)
     if incumbent is not None:

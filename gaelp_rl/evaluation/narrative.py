@@ -27,6 +27,8 @@ def describe_champion(champion: str, comparison: FamilyComparison, verdict: Clai
         f"{100 * summary.fho_iqm:.1f} % of what perfect hindsight would have bought "
         f"({100 * summary.fho_ci.low:.1f} to {100 * summary.fho_ci.high:.1f} %)."
     )
+    if len(summary.training_seeds) == 1:
+        result += " It was trained once: the interval covers luck over campaigns, not luck in training."
     return f"The champion is {champion}, because {_describe_reason(champion, comparison, verdict)}. {result}"
 
 

@@ -153,9 +153,10 @@ def make_learning_figure(curve: LearningCurve) -> Figure:
     if curve.reference_fho is not None:
         axes.axhline(curve.reference_fho, color=_BEST, linewidth=1.4, linestyle="--", label="reference controller")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda episodes, _: f"{episodes:,.0f}"))
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=2))
     _style(axes, f"Learning curve · validation worlds, {curve.family}", "training episodes (days)", "FHO")
-    axes.legend(frameon=False, loc="lower right", labelcolor=_INK)
+    axes.legend(frameon=False, loc="lower left", ncols=2, labelcolor=_INK)
+    axes.margins(y=0.25)
     return figure
 
 

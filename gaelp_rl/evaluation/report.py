@@ -147,7 +147,8 @@ def _make_sections(report: EvaluationReport) -> Iterator[_Section]:
     yield _Section(
         "Learning",
         "learning_curve",
-        "Score on validation worlds during training; the final comparison uses other worlds.",
+        "Score of the whole trained action on validation worlds. The exported policy may use a share of it, chosen "
+        "on those worlds; the final comparison uses others.",
         None if curve is None or not curve.episodes.size else make_learning_figure(curve),
         "No data: no policy was trained in this run.",
     )
