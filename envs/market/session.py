@@ -150,6 +150,11 @@ class MarketSession:
         return self._observation is not None
 
     @property
+    def controller(self) -> ReferenceController:
+        """The reference controller that actions are relative to."""
+        return self._strand.loop.controller
+
+    @property
     def is_midnight(self) -> bool:
         """Whether a day has just ended or the worlds have just begun."""
         return self._strand.market.hour % HOURS_PER_DAY == 0
