@@ -38,8 +38,18 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "plain critics": ("training.critic_curvature=0.0",),
     "myopic (gamma 0)": ("training.gamma=0.0",),
     "uniform replay": ("training.priority_alpha=0.0",),
+    "free policy": (
+        "max_log_bid=3.0",
+        "max_logit=3.0",
+        "subtract_twin=false",
+        "training.critic_curvature=0.0",
+    ),
 }
-"""Overrides of the default sprint, by the ingredient that is taken away."""
+"""Overrides of the default sprint, by the ingredient that is taken away.
+
+The free policy is as close to reinforcement learning without the controller as the action allows: bids
+from a twentieth to twenty times the controller's, plain critics, rewards as they come.
+"""
 
 _SCALES = (0.5, 1.0)
 
@@ -77,7 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console = make_console()
     results: dict[str, dict[str, float]] = json.loads(options.out.read_text()) if options.out.exists() else {}
     runs = [(name, seed) for seed in range(options.seeds) for name in options.variants]
-    validator = Validator(SprintConfig())
     start_ray()
     try:
         with WorkProgress(console, "ablation", len(runs)) as progress:
@@ -90,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         f"training.seed={seed}",
                         *VARIANTS[name],
                     )
-                    results[key] = run_variant(load_config(SprintConfig, None, overrides), validator)
+                    config = load_config(SprintConfig, None, overrides)
+                    results[key] = run_variant(config, Validator(config))
                     options.out.parent.mkdir(parents=True, exist_ok=True)
                     options.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
     finally:
