@@ -11,13 +11,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from experiments.champion import INCUMBENT, find_incumbent
 from experiments.evaluate import run_evaluate
+from experiments.judge import judge, load_worlds
 from experiments.planners import resolve_planner
 from gaelp_rl.config.loading import load_config
+from gaelp_rl.config.market import load_family
 from gaelp_rl.config.sprint import SprintConfig
 from gaelp_rl.config.tracking import TrackingConfig
 from gaelp_rl.errors import ArtifactError, UnknownReferenceError
@@ -172,8 +175,11 @@ def test_evaluate__takes_the_policy_by_path(sprint: Path, tmp_path: Path) -> Non
 
 
 def test_registry_reference__is_the_same_planner_as_the_path(sprint: Path) -> None:
-    planner = resolve_planner("models:/gaelp-bidder@challenger", _load_tracking(sprint))
-    assert planner.name == "models:/gaelp-bidder@challenger"
+    registered = resolve_planner("models:/gaelp-bidder@challenger", _load_tracking(sprint))
+    worlds = load_worlds(load_family("campaign").model_copy(update={"days": 2}), "validation", 0, 4)
+    first, second = judge([registered, resolve_planner(str(sprint / "policy"))], worlds)
+    assert first.policy == "models:/gaelp-bidder@challenger"
+    np.testing.assert_array_equal(first.spend, second.spend)
 
 
 def test_unknown_reference__suggests_the_nearest() -> None:

@@ -99,3 +99,15 @@ def test_write_report__needs_a_family(tmp_path: Path) -> None:
     """An empty report would look like a finished one."""
     with pytest.raises(DataError, match="at least one family"):
         write_report(tmp_path, EvaluationReport((), _META))
+
+
+@pytest.mark.parametrize(("fraction", "is_champion"), [(0.94, True), (0.80, False)])
+def test_write_report__says_that_its_champion_was_trained_once(
+    tmp_path: Path, make_outcomes: Factory, fraction: float, is_champion: bool
+) -> None:
+    """With one seed the interval leaves out luck in training; a controller has none."""
+    comparison = make_comparison(make_outcomes, fraction=fraction)
+    verdict = compute_claim_verdict("sac", [comparison])
+    html = write_report(tmp_path, EvaluationReport((comparison,), _META, verdict)).read_text(encoding="utf-8")
+    assert (verdict.champion == "sac") == is_champion
+    assert ("It was trained once" in html) == is_champion
