@@ -1,0 +1,1 @@
+"""The auction engine that reads AuctionGym's configs."""

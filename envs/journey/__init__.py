@@ -1,0 +1,1 @@
+"""RecSim users: the wrapped package, its batched equal, and our ad journey."""
