@@ -207,7 +207,7 @@ def render_measurements(measurements: list[Measurement]) -> Table:
 def _time_market(sizes: BenchmarkSizes) -> tuple[float, float, float]:
     """CPU seconds over all hours: market; market, ledger and controller; and observation too."""
     family = load_family(DEFAULT_FAMILY)
-    market, priors = BatchedMarket(family, sizes.worlds), make_channel_priors()
+    market, priors = BatchedMarket(family, sizes.worlds), make_channel_priors(family)
     controller = ReferenceController(make_market_model(family), family.objective)
     ledger = make_ledger(market)
     ledger.observe(market.reset(make_world_keys("validation", 0, sizes.worlds)))

@@ -92,7 +92,7 @@ def run_evaluate(
     Args:
         policies: references (see ``resolve_planner``); the comparators always run beside them, and
             alone, with the truth-informed diagnosis, if there are none.
-        families: names of families.
+        families: names of families, or paths of market TOMLs.
         worlds: held-out worlds per family.
         seed: first seed of the worlds, and seed of the bootstrap.
         json_path: where the scores go besides ``out/results.json``; None for nowhere.
@@ -103,7 +103,7 @@ def run_evaluate(
         ConfigError: a family does not exist.
     """
     console = make_console()
-    config = EvaluationConfig(families=tuple(load_family(name).name for name in families), worlds=worlds, seed=seed)
+    config = EvaluationConfig(families=tuple(families), worlds=worlds, seed=seed)
     asked = [resolve_planner(reference) for reference in dict.fromkeys(policies)]
     names = {planner.name for planner in asked}
     extras = [name for name in (*COMPARATORS, TRUTH_INFORMED) if name not in names]

@@ -23,7 +23,7 @@ from rich.table import Table
 from envs.market.noise import make_world_keys
 from envs.market.session import MarketSession, RewardSettings
 from experiments.candidates import ScaledNetwork
-from experiments.planners import load_reference_params
+from experiments.planners import find_reference_params, load_reference_params
 from experiments.progress import WorkProgress, make_console
 from experiments.validation import Validator
 from gaelp_rl.config.market import load_family
@@ -72,10 +72,11 @@ def collect_hindsight_actions(
         shares are left to the controller.
     """
     hindsight = _HindsightTheta()
+    market = load_family(family)
     session = MarketSession(
-        load_family(family),
+        market,
         worlds,
-        load_reference_params()[family],
+        find_reference_params(load_reference_params(), market),
         ActionReach(config.max_log_bid, config.max_logit),
         RewardSettings(hindsight, subtract_twin=False),
     )

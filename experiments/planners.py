@@ -28,6 +28,7 @@ __all__ = [
     "TRUTH_INFORMED",
     "NamedPlanner",
     "ReferenceParamsByFamily",
+    "find_reference_params",
     "load_comparators",
     "load_reference_params",
     "make_comparator_planner",
@@ -74,6 +75,11 @@ def load_reference_params() -> dict[str, ReferenceParams]:
     return {name: _make_reference_params(tuned.find_params(name, "reference") or {}) for name in FAMILIES}
 
 
+def find_reference_params(params: ReferenceParamsByFamily, family: FamilyConfig) -> ReferenceParams:
+    """The family's parameters; a market of the user's own takes those of the default family."""
+    return params.get(family.name) or params[DEFAULT_FAMILY]
+
+
 def make_comparator_planner(name: str) -> NamedPlanner:
     """A comparator with its tuned parameters."""
     tuned = load_comparators()
@@ -84,9 +90,9 @@ def make_residual_planner(
     name: str, source: ActionSource, family: FamilyConfig, params: ReferenceParamsByFamily, reach: ActionReach
 ) -> ResidualPlanner:
     """A residual policy on top of the family's reference controller."""
-    chosen = params.get(family.name) or params[DEFAULT_FAMILY]
+    chosen = find_reference_params(params, family)
     controller = ReferenceController(make_market_model(family), family.objective, chosen)
-    return ResidualPlanner(name, ResidualLoop(controller, make_channel_priors(), reach), source)
+    return ResidualPlanner(name, ResidualLoop(controller, make_channel_priors(family), reach), source)
 
 
 def make_controller_spec(name: str, tuned: ComparatorsConfig) -> ControllerSpec:
@@ -135,7 +141,9 @@ def resolve_planner(
         params = load_reference_params()
         return NamedPlanner(
             TRUTH_INFORMED,
-            lambda family: TruthInformedReference(make_market_model(family), family.objective, params[family.name]),
+            lambda family: TruthInformedReference(
+                make_market_model(family), family.objective, find_reference_params(params, family)
+            ),
             knows_truth=True,
         )
     from gaelp_rl.tracking import ModelRegistry, is_reference
@@ -161,7 +169,8 @@ def _make_reference_params(settings: Mapping[str, Any]) -> ReferenceParams:
 
 def _read(spec: ControllerSpec, family: FamilyConfig) -> dict[str, float | tuple[float, ...]]:
     """A controller's parameters for a family, as ``make_comparator`` takes them."""
-    settings = spec.parameters.get(family.name, {})
+    known = family.name if family.name in spec.parameters else DEFAULT_FAMILY
+    settings = spec.parameters.get(known, {})
     if not isinstance(settings, Mapping):
         msg = f"parameters of controller {spec.name!r} for {family.name!r} are {settings!r}; they must be a table"
         raise ConfigError(msg)

@@ -28,6 +28,7 @@ from experiments.progress import WorkProgress, make_console
 from experiments.training_loop import SprintFolder, SprintRecord, TrainingLoop
 from experiments.validation import Validator
 from experiments.worlds import ENV_NAME, make_env_creator, make_training_config
+from gaelp_rl.config.market import load_family
 from gaelp_rl.config.sprint import SprintConfig, load_sprint_config
 from gaelp_rl.control.registry import COMPARATORS
 from gaelp_rl.errors import CheckpointError, GaelpError
@@ -204,7 +205,7 @@ def _log_scores(judgement: Judgement, tracker: Tracker) -> None:
 
 
 def _make_curve(config: SprintConfig, record: SprintRecord, reference_fho: Mapping[str, float]) -> LearningCurve:
-    family = config.families[0]
+    family = load_family(config.families[0]).name
     return LearningCurve(
         family=family,
         episodes=np.array([int(point["episodes"]) for point in record.curve], dtype=np.int64),

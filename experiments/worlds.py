@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 from envs.market.env import MultiChannelVectorEnv
 from envs.market.session import PRIVILEGED_SIZE, RewardSettings
 from experiments.planners import load_reference_params
+from gaelp_rl.config.market import FamilyConfig, load_family
 from gaelp_rl.config.sprint import SprintConfig
 from gaelp_rl.config.training import TrainingConfig
 from gaelp_rl.control.reference import ReferenceParams
@@ -36,7 +37,7 @@ def make_env_creator(config: SprintConfig) -> EnvCreator:
     reach = ActionReach(config.max_log_bid, config.max_logit)
     return partial(
         _make_env,
-        families=config.families,
+        families=tuple(map(load_family, config.families)),
         reach=reach,
         params=load_reference_params(),
         reward=RewardSettings(compute_optimum, config.subtract_twin, config.pacing_weight, config.training.gamma),
@@ -53,7 +54,7 @@ def make_training_config(config: SprintConfig) -> TrainingConfig:
 
 def _make_env(
     context: Mapping[str, Any],
-    families: Sequence[str],
+    families: Sequence[FamilyConfig],
     reach: ActionReach,
     params: dict[str, ReferenceParams],
     reward: RewardSettings,

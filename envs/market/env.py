@@ -21,6 +21,7 @@ Version history
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 
 from envs.market.noise import Split, make_world_keys
 from envs.market.session import PRIVILEGED_LIMIT, PRIVILEGED_SIZE, MarketSession, RewardSettings, SessionStep
-from gaelp_rl.config.market import DEFAULT_FAMILY, load_family
+from gaelp_rl.config.market import DEFAULT_FAMILY, FamilyConfig, load_family
 from gaelp_rl.control.reference import ReferenceParams
 from gaelp_rl.errors import ConfigError
 from gaelp_rl.features.actions import ACTION_SIZE, ActionReach
@@ -58,10 +59,12 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
 
     Args:
         num_envs: worlds.
-        families: names; the worlds are split between them in equal runs.
+        families: names, paths of market TOMLs, or the families themselves; the worlds are split
+            between them in equal runs.
         split: which seeds: ``train``, ``validation`` or ``test``.
         autoreset_mode: see above.
-        params: the reference controller's, by family; defaults where missing.
+        params: the reference controller's, by name of family; where one is missing, the default
+            family's, and without that the controller's defaults.
         reach: how far an action goes.
         reward: how the dense reward is made.
         privileged: append ``MarketSession.compute_privileged`` to observations, for the critics of
@@ -71,7 +74,7 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
     def __init__(
         self,
         num_envs: int = 1,
-        families: Sequence[str] = (DEFAULT_FAMILY,),
+        families: Sequence[str | Path | FamilyConfig] = (DEFAULT_FAMILY,),
         split: Split = "train",
         autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
         params: dict[str, ReferenceParams] | None = None,
@@ -90,10 +93,11 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         self.action_space = gym.vector.utils.batch_space(self.single_action_space, num_envs)
         self._autoreset_mode = autoreset_mode
         self._split = split
+        tuned = params or {}
         sizes = [len(run) for run in np.array_split(np.arange(num_envs), len(families))]
         self._sessions = [
-            MarketSession(load_family(name), size, (params or {}).get(name), reach, reward)
-            for name, size in zip(families, sizes, strict=True)
+            MarketSession(family, size, tuned.get(family.name) or tuned.get(DEFAULT_FAMILY), reach, reward)
+            for family, size in zip(map(_find_family, families), sizes, strict=True)
         ]
         self._bounds = np.cumsum(sizes)[:-1]
         self._needs_reset = False
@@ -165,6 +169,10 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         return np.concatenate((observation, extra), axis=1)
 
 
+def _find_family(family: str | Path | FamilyConfig) -> FamilyConfig:
+    return family if isinstance(family, FamilyConfig) else load_family(family)
+
+
 def _make_infos(steps: list[SessionStep]) -> dict[str, Any]:
     names = steps[0].terms
     return {
@@ -177,7 +185,7 @@ class MultiChannelEnv(gym.Env[Float32Array, Float32Array]):
     """One world of ``MultiChannelVectorEnv``: the same seed gives the same trajectory.
 
     Args:
-        family: name of the world's family.
+        family: the world's family, its name, or the path of a market TOML.
         split: which seeds: ``train``, ``validation`` or ``test``.
         reward: how the dense reward is made.
         render_mode: only None.
@@ -187,7 +195,7 @@ class MultiChannelEnv(gym.Env[Float32Array, Float32Array]):
 
     def __init__(
         self,
-        family: str = DEFAULT_FAMILY,
+        family: str | Path | FamilyConfig = DEFAULT_FAMILY,
         split: Split = "train",
         reward: RewardSettings | None = None,
         render_mode: str | None = None,

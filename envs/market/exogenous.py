@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from envs.market.noise import sample_normal, sample_uniform
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import MarketCalibration, make_calibration_arrays
 from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.domain.channels import NUM_CHANNELS, NUM_DEVICES
 from gaelp_rl.domain.reports import FloatArray, IntArray
@@ -41,13 +41,14 @@ _PERSISTENT_HOUR, _CREATIVE_HOUR = 900_000, 1_000_000
 
 
 class MarketTables(NamedTuple):
-    """Calibration arrays; see ``gaelp_rl.config.calibration``."""
+    """Calibration arrays; see ``gaelp_rl.config.calibration``. Device ratios are normalised."""
 
     ctr: FloatArray
     conversion_rate: FloatArray
     price_median: FloatArray
     sigma: FloatArray
     first_price: NDArray[np.bool_]
+    click_volume: FloatArray
     impressions_per_day: FloatArray
     audience_size: FloatArray
     device_share: FloatArray
@@ -116,32 +117,29 @@ class ExogenousState(NamedTuple):
     hour_conversion: FloatArray
 
 
-def _normalise_by_share(ratio: FloatArray) -> FloatArray:
-    """Device ratios whose impression-weighted mean is 1 in every channel, [channels, devices]."""
-    rows = np.tile(ratio, (NUM_CHANNELS, 1))
-    return np.asarray(rows / (calibration.DEVICE_SHARE * rows).sum(axis=1, keepdims=True))
-
-
-def make_tables() -> MarketTables:
-    """The calibration as the compiled kernels take it."""
-    traffic = calibration.HOUR_TRAFFIC
+def make_tables(calibration: MarketCalibration) -> MarketTables:
+    """The calibration as the compiled kernels take it; device CTR and CVR have impression-weighted mean 1."""
+    centre = make_calibration_arrays(calibration)
+    share, traffic = centre.device_share, centre.hour_traffic
+    ctr_ratio, conversion_ratio = centre.device_ctr_ratio, centre.device_conversion_ratio
     return MarketTables(
-        ctr=calibration.CTR,
-        conversion_rate=calibration.CONVERSION_RATE,
-        price_median=calibration.PRICE_MEDIAN,
-        sigma=calibration.PRICE_SIGMA,
-        first_price=calibration.FIRST_PRICE,
-        impressions_per_day=calibration.CLICK_VOLUME_PER_DAY / calibration.CTR,
-        audience_size=calibration.AUDIENCE_SIZE,
-        device_share=calibration.DEVICE_SHARE,
-        device_ctr=_normalise_by_share(calibration.DEVICE_CTR_RATIO),
-        device_conversion=_normalise_by_share(calibration.DEVICE_CONVERSION_RATIO),
-        device_price=np.tile(calibration.DEVICE_PRICE_RATIO, (NUM_CHANNELS, 1)),
+        ctr=centre.ctr,
+        conversion_rate=centre.conversion_rate,
+        price_median=centre.price_median,
+        sigma=centre.price_sigma,
+        first_price=centre.first_price,
+        click_volume=centre.click_volume_per_day,
+        impressions_per_day=centre.click_volume_per_day / centre.ctr,
+        audience_size=centre.audience_size,
+        device_share=share,
+        device_ctr=ctr_ratio / (share * ctr_ratio).sum(axis=1, keepdims=True),
+        device_conversion=conversion_ratio / (share * conversion_ratio).sum(axis=1, keepdims=True),
+        device_price=centre.device_price_ratio,
         hour_traffic=traffic,
         hour_traffic_left=np.ascontiguousarray(traffic[:, ::-1].cumsum(axis=1)[:, ::-1]),
-        hour_conversion=calibration.HOUR_CONVERSION_RATIO,
-        hour_price=calibration.HOUR_PRICE_RATIO,
-        weekday_traffic=calibration.WEEKDAY_TRAFFIC,
+        hour_conversion=centre.hour_conversion_ratio,
+        hour_price=centre.hour_price_ratio,
+        weekday_traffic=centre.weekday_traffic,
     )
 
 

@@ -29,7 +29,6 @@ from envs.market.exogenous import (
     start_worlds,
 )
 from envs.market.truth import TrueFactors, compute_true_factors
-from gaelp_rl.config import calibration
 from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.domain.channels import CHANNELS, NUM_CHANNELS, NUM_DEVICES
 from gaelp_rl.domain.money import MICROS
@@ -59,7 +58,7 @@ class BatchedMarket:
         self.num_worlds = num_worlds
         self.profile = make_reporting_profile()
         self.hour = 0
-        self._tables = make_tables()
+        self._tables = make_tables(family.calibration)
         self._exogenous_params = make_exogenous_params(family)
         self._delivery_params = make_delivery_params(family)
         self._exogenous = make_exogenous_state(num_worlds)
@@ -78,7 +77,7 @@ class BatchedMarket:
         """The plan that the account has been running: median bids, an even split."""
         shape = (self.num_worlds, NUM_CHANNELS)
         even = self.family.daily_budget_micros / MICROS / NUM_CHANNELS
-        return PlanBatch.from_currency(np.broadcast_to(calibration.PRICE_MEDIAN, shape), np.full(shape, even))
+        return PlanBatch.from_currency(np.broadcast_to(self._tables.price_median, shape), np.full(shape, even))
 
     def reset(self, keys: NDArray[np.uint64]) -> ReportBatch:
         """Starts new worlds under the initial plan.

@@ -12,7 +12,7 @@ from envs.market.delivery import Outcome
 from envs.market.market import BatchedMarket
 from envs.market.noise import derive_next_keys
 from envs.market.simulation import make_ledger
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import make_calibration_arrays
 from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.control.market_model import make_channel_priors, make_market_model
 from gaelp_rl.control.reference import ReferenceController, ReferenceParams
@@ -42,8 +42,6 @@ __all__ = [
 
 PRIVILEGED_SIZE = 3 * NUM_CHANNELS + 3
 """Entries that ``MarketSession.compute_privileged`` gives for each world."""
-
-_TRAFFIC_SO_FAR = np.append(0.0, calibration.HOUR_TRAFFIC.mean(axis=0).cumsum()[:-1])
 
 PRIVILEGED_LIMIT = 3.0
 """Largest absolute entry of it."""
@@ -99,7 +97,7 @@ class _Strand:
     def __init__(self, family: FamilyConfig, num_worlds: int, params: ReferenceParams, reach: ActionReach) -> None:
         self.market = BatchedMarket(family, num_worlds)
         controller = ReferenceController(make_market_model(family), family.objective, params)
-        self.loop = ResidualLoop(controller, make_channel_priors(), reach)
+        self.loop = ResidualLoop(controller, make_channel_priors(family), reach)
 
     def reset(self, keys: NDArray[np.uint64]) -> Float32Array:
         self.ledger = make_ledger(self.market)
@@ -141,6 +139,8 @@ class MarketSession:
         params, reach = params or ReferenceParams(), reach or ActionReach()
         self._strand = _Strand(family, num_worlds, params, reach)
         self._twin = _Strand(family, num_worlds, params, reach) if self._reward.subtract_twin else None
+        traffic = make_calibration_arrays(family.calibration).hour_traffic
+        self._traffic_so_far = np.append(0.0, traffic.mean(axis=0).cumsum()[:-1])
         self._keys = np.zeros(num_worlds, dtype=np.uint64)
         self._observation: Float32Array | None = None
 
@@ -255,7 +255,7 @@ class MarketSession:
         """The pacing potential of the present state: spend against the day's usual traffic, [worlds]."""
         spend = self._strand.ledger.spend_today.sum(axis=1)
         budget = self.family.objective.daily_budget
-        planned = np.full_like(spend, budget * _TRAFFIC_SO_FAR[self._strand.market.hour % HOURS_PER_DAY])
+        planned = np.full_like(spend, budget * self._traffic_so_far[self._strand.market.hour % HOURS_PER_DAY])
         return compute_pacing_potential(spend, planned, budget, self._reward.pacing_weight)
 
     def _step_twin(self, theta: FloatArray) -> FloatArray:

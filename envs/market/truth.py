@@ -12,7 +12,6 @@ import numpy as np
 
 from envs.market.delivery_state import DeliveryParams, DeliveryState
 from envs.market.exogenous import ExogenousParams, ExogenousState, MarketTables, advance_exogenous
-from gaelp_rl.config import calibration
 from gaelp_rl.domain.reports import FloatArray
 
 __all__ = ["TrueFactors", "compute_true_factors"]
@@ -63,7 +62,7 @@ def compute_true_factors(
     conversion = now.conversion * (click_weight * now.device_conversion).sum(axis=2) / click_weight.sum(axis=1)
     clicks_for_sale = now.volume * now.ctr * quality
     return TrueFactors(
-        log_conversion=np.log(conversion / calibration.CONVERSION_RATE) + now.drift[:, :, _CONVERSION],
-        log_price=np.log(now.price / calibration.PRICE_MEDIAN) + now.drift[:, :, _PRICE] + 0.5 * season + shock,
-        log_volume=np.log(clicks_for_sale / calibration.CLICK_VOLUME_PER_DAY) + now.drift[:, :, _VOLUME] + season,
+        log_conversion=np.log(conversion / tables.conversion_rate) + now.drift[:, :, _CONVERSION],
+        log_price=np.log(now.price / tables.price_median) + now.drift[:, :, _PRICE] + 0.5 * season + shock,
+        log_volume=np.log(clicks_for_sale / tables.click_volume) + now.drift[:, :, _VOLUME] + season,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from gaelp_rl.config.market import load_family
+from gaelp_rl.config.market import check_families
 from gaelp_rl.config.strict import StrictModel
 
 __all__ = ["EvaluationConfig"]
@@ -22,6 +22,5 @@ class EvaluationConfig(StrictModel):
     @field_validator("families")
     @classmethod
     def _check_families(cls, families: tuple[str, ...]) -> tuple[str, ...]:
-        for family in families:
-            load_family(family)
+        check_families(families)
         return families

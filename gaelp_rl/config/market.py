@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from pydantic import Field
 
+from gaelp_rl.config.calibration import DEFAULT_CALIBRATION, MarketCalibration
+from gaelp_rl.config.loading import load_config
 from gaelp_rl.config.strict import StrictModel
 from gaelp_rl.domain.conversion_delay import ConversionDelay
 from gaelp_rl.domain.money import MICROS
 from gaelp_rl.domain.objective import Objective
 from gaelp_rl.errors import ConfigError, suggest
 
-__all__ = ["DEFAULT_FAMILY", "FAMILIES", "FamilyConfig", "load_family"]
+__all__ = ["DEFAULT_FAMILY", "FAMILIES", "FamilyConfig", "check_families", "load_family"]
 
 DEFAULT_FAMILY = "campaign"
 
@@ -18,7 +23,7 @@ DEFAULT_FAMILY = "campaign"
 class FamilyConfig(StrictModel):
     """One family of 28-day worlds. Log-sds are of log-normal factors around the calibration."""
 
-    name: str
+    name: str = Field(min_length=1, description="as tables and reports show it")
     days: int = Field(28, ge=1, le=28, description="days that a world lives")
     conversion_log_sd: float = Field(0.5, ge=0, le=2, description="persistent, per channel")
     price_log_sd: float = Field(0.35, ge=0, le=2, description="persistent, per channel")
@@ -48,6 +53,7 @@ class FamilyConfig(StrictModel):
     conversion_factor: float = Field(1.0, gt=0, le=5, description="on all conversion rates, likewise")
     outage_hours: int = Field(0, ge=0, le=240, description="length of one channel's outage, 0 for none")
     delay: ConversionDelay = ConversionDelay()
+    calibration: MarketCalibration = Field(DEFAULT_CALIBRATION, description="the centre, by channel", repr=False)
     daily_budget_micros: int = Field(500 * MICROS, gt=0)
     cpa_target_micros: int = Field(100 * MICROS, gt=0)
 
@@ -96,13 +102,48 @@ FAMILIES: dict[str, FamilyConfig] = {
 """The documented families; ``shifted`` is never trained on."""
 
 
-def load_family(name: str) -> FamilyConfig:
-    """The family of that name.
+def load_family(name: str | Path) -> FamilyConfig:
+    """The documented family of that name, or the one that a market TOML holds.
+
+    Args:
+        name: a key of ``FAMILIES``, or the path of a TOML file with the fields of ``FamilyConfig``;
+            what ends in ``.toml`` is a path.
 
     Raises:
-        ConfigError: there is none; the message names the nearest.
+        ConfigError: there is no such family (the message names the nearest), the file cannot be
+            used, or it carries the name of a documented family.
     """
+    if str(name).endswith(".toml"):
+        return _load_market(Path(name))
     if name not in FAMILIES:
-        msg = f"family {name!r} does not exist.{suggest(name, FAMILIES)}"
+        msg = (
+            f"family {str(name)!r} does not exist.{suggest(str(name), FAMILIES)} A market of your own is a .toml file."
+        )
         raise ConfigError(msg)
-    return FAMILIES[name]
+    return FAMILIES[str(name)]
+
+
+def check_families(names: Iterable[str]) -> None:
+    """Checks that every family exists and that no two go by one name.
+
+    Args:
+        names: as for ``load_family``.
+
+    Raises:
+        ConfigError: one does not exist, or two results would be shown under the same name.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        shown = load_family(name).name
+        if shown in seen:
+            msg = f"families {seen[shown]!r} and {name!r} are both called {shown!r}: leave one out, or rename it"
+            raise ConfigError(msg)
+        seen[shown] = name
+
+
+def _load_market(path: Path) -> FamilyConfig:
+    family = load_config(FamilyConfig, path)
+    if family.name in FAMILIES:
+        msg = f"{path}: name = {family.name!r} is that of a documented family; give the market a name of its own"
+        raise ConfigError(msg)
+    return family

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from gaelp_rl.config.evaluation import EvaluationConfig
 from gaelp_rl.config.loading import dump_config, load_config
-from gaelp_rl.config.market import load_family
+from gaelp_rl.config.market import check_families
 from gaelp_rl.config.strict import StrictModel
 from gaelp_rl.config.tracking import ArtifactTrustConfig, TrackingConfig
 from gaelp_rl.config.training import TrainingConfig
@@ -47,8 +47,7 @@ class SprintConfig(StrictModel):
     @field_validator("families")
     @classmethod
     def _check_families(cls, families: tuple[str, ...]) -> tuple[str, ...]:
-        for family in families:
-            load_family(family)
+        check_families(families)
         return families
 
     @field_validator("residual_scales")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaelp_rl.config import calibration
 from gaelp_rl.control.market_model import GRID_LOW, GRID_SIZE, GRID_STEP, MarketModel
 from gaelp_rl.domain.ledger import METRICS, ReportLedger
 from gaelp_rl.domain.plans import PlanBatch
@@ -21,7 +20,6 @@ _CLICKS, _SPEND, _CONVERSIONS, _EXPOSURE = (
 )
 _MAX_BID_RATIO, _MIN_BID = 8.0, 0.02
 _GRID = GRID_LOW + GRID_STEP * np.arange(GRID_SIZE)
-_FIRST_PRICE_CHANNELS = tuple(int(c) for c in np.flatnonzero(calibration.FIRST_PRICE))
 
 
 def compute_conversion_rate(ledger: ReportLedger, model: MarketModel, prior_conversions: float) -> FloatArray:
@@ -71,7 +69,7 @@ def make_theta_plan(
         The plan.
     """
     bid = theta[:, None] * rate
-    for c in _FIRST_PRICE_CHANNELS:
+    for c in np.flatnonzero(model.first_price):
         log_worth = np.log(bid[:, c] / model.price_median[c])
         bid[:, c] = model.price_median[c] * np.exp(np.interp(log_worth, _GRID, model.log_bid_of_worth[c]))
     bid *= model.bid_by_hour[:, ledger.hour_of_day]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import make_calibration_arrays
+from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.domain.channels import NUM_CHANNELS
 from gaelp_rl.domain.ledger import ReportLedger
-from gaelp_rl.domain.objective import Objective
 from gaelp_rl.domain.plans import PlanBatch
 
 __all__ = ["EvenSplit", "EvenSplitParams"]
@@ -35,10 +35,10 @@ class EvenSplit:
 
     name = "even-split"
 
-    def __init__(self, objective: Objective, params: EvenSplitParams | None = None) -> None:
+    def __init__(self, family: FamilyConfig, params: EvenSplitParams | None = None) -> None:
         self.params = params or EvenSplitParams()
-        self._budget = objective.daily_budget / NUM_CHANNELS
-        self._bid = self.params.bid_ratio * calibration.PRICE_MEDIAN
+        self._budget = family.objective.daily_budget / NUM_CHANNELS
+        self._bid = self.params.bid_ratio * make_calibration_arrays(family.calibration).price_median
 
     def reset(self, ledger: ReportLedger) -> None:
         """Nothing is remembered."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import make_calibration_arrays
+from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.domain.ledger import ReportLedger
-from gaelp_rl.domain.objective import Objective
 from gaelp_rl.domain.plans import PlanBatch
 
 __all__ = ["FixedBids", "FixedBidsParams"]
@@ -36,11 +36,11 @@ class FixedBids:
 
     name = "fixed-bids"
 
-    def __init__(self, objective: Objective, params: FixedBidsParams | None = None) -> None:
+    def __init__(self, family: FamilyConfig, params: FixedBidsParams | None = None) -> None:
         self.params = params or FixedBidsParams()
         weights = np.array(self.params.budget_weights)
-        self._budget = objective.daily_budget * weights / weights.sum()
-        self._bid = self.params.bid_ratio * calibration.PRICE_MEDIAN
+        self._budget = family.objective.daily_budget * weights / weights.sum()
+        self._bid = self.params.bid_ratio * make_calibration_arrays(family.calibration).price_median
 
     def reset(self, ledger: ReportLedger) -> None:
         """Nothing is remembered."""

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import CalibrationArrays, make_calibration_arrays
 from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.control.change_limits import INERTIAL
 from gaelp_rl.domain.channels import CHANNELS, NUM_CHANNELS, NUM_DEVICES
@@ -43,6 +44,7 @@ class MarketModel(NamedTuple):
     Attributes:
         conversion_rate: prior median, conversions per click.
         price_median: prior median of the competing bid, currency units.
+        first_price: bool [channels]; whether winners pay their own bid.
         click_volume: prior median of the clicks for sale on an average day.
         conversion_log_sd: of the persistent conversion rate.
         price_log_sd: of the persistent price.
@@ -71,6 +73,7 @@ class MarketModel(NamedTuple):
 
     conversion_rate: FloatArray
     price_median: FloatArray
+    first_price: NDArray[np.bool_]
     click_volume: FloatArray
     conversion_log_sd: float
     price_log_sd: float
@@ -103,51 +106,49 @@ def locate(x: float) -> tuple[int, float]:
     return left, position - left
 
 
-def make_channel_priors() -> ChannelPriors:
+def make_channel_priors(family: FamilyConfig) -> ChannelPriors:
     """The calibrated medians as the observation's reference points."""
-    return ChannelPriors(ctr=calibration.CTR, cpc=calibration.PRICE_MEDIAN, conversion_rate=calibration.CONVERSION_RATE)
+    centre = make_calibration_arrays(family.calibration)
+    return ChannelPriors(ctr=centre.ctr, cpc=centre.price_median, conversion_rate=centre.conversion_rate)
 
 
-def _make_device_tables() -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _make_device_tables(centre: CalibrationArrays) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Device modifiers and one-hour tables: (modifier, clicks, spend, conversions) [channels, ...]."""
-    share = calibration.DEVICE_SHARE
-    click_weight = share * calibration.DEVICE_CTR_RATIO
+    click_weight = centre.device_share * centre.device_ctr_ratio
     click_weight = click_weight / click_weight.sum(axis=1, keepdims=True)
-    conversion = np.tile(calibration.DEVICE_CONVERSION_RATIO, (NUM_CHANNELS, 1))
+    conversion = centre.device_conversion_ratio
     conversion = conversion / (click_weight * conversion).sum(axis=1, keepdims=True)
     modifiable = np.array([PLATFORM_RULES[channel].device_modifiers for channel in CHANNELS])
     modifier = np.where(modifiable[:, None], conversion, 1.0)
     tables = np.zeros((3, NUM_CHANNELS, GRID_SIZE))
     for c in range(NUM_CHANNELS):
         for d in range(NUM_DEVICES):
-            price = calibration.DEVICE_PRICE_RATIO[d]
+            price = centre.device_price_ratio[c, d]
             for g, x in enumerate(_GRID):
                 won, mean, _ = compute_win_moments(
-                    np.exp(x) * modifier[c, d], price, calibration.PRICE_SIGMA[c], calibration.FIRST_PRICE[c]
+                    np.exp(x) * modifier[c, d], price, centre.price_sigma[c], centre.first_price[c]
                 )
                 tables[:, c, g] += click_weight[c, d] * won * np.array([1.0, mean, conversion[c, d]])
     return modifier, tables[0], tables[1], tables[2]
 
 
-def _sum_over_hours_left(now: FloatArray, bid_by_hour: FloatArray, weights: FloatArray) -> FloatArray:
+def _sum_over_hours_left(
+    now: FloatArray, bid_by_hour: FloatArray, hour_price: FloatArray, weights: FloatArray
+) -> FloatArray:
     """Tables [channels, 24, grid] of sums from each hour to midnight of ``weights * now(shifted)``."""
     hourly = np.empty((NUM_CHANNELS, HOURS_PER_DAY, GRID_SIZE))
     for c in range(NUM_CHANNELS):
         for hour in range(HOURS_PER_DAY):
-            shift = np.log(bid_by_hour[c, hour] / calibration.HOUR_PRICE_RATIO[c, hour])
+            shift = np.log(bid_by_hour[c, hour] / hour_price[c, hour])
             hourly[c, hour] = weights[c, hour] * np.interp(_GRID + shift, _GRID, now[c])
     return np.ascontiguousarray(hourly[:, ::-1].cumsum(axis=1)[:, ::-1])
 
 
-def _make_log_bid_of_worth() -> FloatArray:
+def _make_log_bid_of_worth(centre: CalibrationArrays) -> FloatArray:
     return np.array(
         [
             [
-                np.log(
-                    compute_bid_for_marginal_cost(
-                        np.exp(x), 1.0, calibration.PRICE_SIGMA[c], calibration.FIRST_PRICE[c]
-                    )
-                )
+                np.log(compute_bid_for_marginal_cost(np.exp(x), 1.0, centre.price_sigma[c], centre.first_price[c]))
                 for x in _GRID
             ]
             for c in range(NUM_CHANNELS)
@@ -161,18 +162,20 @@ def make_market_model(family: FamilyConfig) -> MarketModel:
     The model knows the family's published centre and spread, never a world's own draw, nor the
     shifts that a family applies to all worlds (``price_factor``, ``conversion_factor``).
     """
-    modifier, clicks, spend, conversions = _make_device_tables()
-    bid_by_hour = np.where(INERTIAL[:, None], 1.0, calibration.HOUR_CONVERSION_RATIO)
-    traffic = calibration.HOUR_TRAFFIC
-    clicks_of_day = _sum_over_hours_left(clicks, bid_by_hour, traffic)[:, 0]
-    worth_left = _sum_over_hours_left(conversions, bid_by_hour, traffic * calibration.HOUR_CONVERSION_RATIO)
+    centre = make_calibration_arrays(family.calibration)
+    modifier, clicks, spend, conversions = _make_device_tables(centre)
+    bid_by_hour = np.where(INERTIAL[:, None], 1.0, centre.hour_conversion_ratio)
+    traffic, hour_price = centre.hour_traffic, centre.hour_price_ratio
+    clicks_of_day = _sum_over_hours_left(clicks, bid_by_hour, hour_price, traffic)[:, 0]
+    worth_left = _sum_over_hours_left(conversions, bid_by_hour, hour_price, traffic * centre.hour_conversion_ratio)
     typical, _ = locate(_TYPICAL_LOG_BID)
     innovation = (1.0 - family.drift_persistence**2) / HOURS_PER_DAY
     rules = [PLATFORM_RULES[channel] for channel in CHANNELS]
     return MarketModel(
-        conversion_rate=calibration.CONVERSION_RATE,
-        price_median=calibration.PRICE_MEDIAN,
-        click_volume=calibration.CLICK_VOLUME_PER_DAY,
+        conversion_rate=centre.conversion_rate,
+        price_median=centre.price_median,
+        first_price=centre.first_price,
+        click_volume=centre.click_volume_per_day,
         conversion_log_sd=float(np.hypot(family.conversion_log_sd, family.conversion_drift_sd)),
         price_log_sd=float(np.hypot(family.price_log_sd, family.price_drift_sd)),
         volume_log_sd=float(np.hypot(np.hypot(family.volume_log_sd, family.ctr_log_sd), family.volume_drift_sd)),
@@ -181,9 +184,9 @@ def make_market_model(family: FamilyConfig) -> MarketModel:
         volume_drift=family.volume_drift_sd**2 * innovation,
         hourly_volume_sd=family.hourly_volume_sd,
         hourly_price_sd=family.hourly_price_sd,
-        weekday_traffic=calibration.WEEKDAY_TRAFFIC,
+        weekday_traffic=centre.weekday_traffic,
         hour_traffic=traffic,
-        hour_price=calibration.HOUR_PRICE_RATIO,
+        hour_price=hour_price,
         bid_by_hour=bid_by_hour,
         device_modifier=modifier,
         bought_ratio=worth_left[:, 0, typical] / clicks_of_day[:, typical],
@@ -191,12 +194,12 @@ def make_market_model(family: FamilyConfig) -> MarketModel:
         spend_now=spend,
         day_left=np.stack(
             (
-                _sum_over_hours_left(spend, bid_by_hour, traffic * calibration.HOUR_PRICE_RATIO),
+                _sum_over_hours_left(spend, bid_by_hour, hour_price, traffic * hour_price),
                 worth_left,
             ),
             axis=-1,
         ),
-        log_bid_of_worth=_make_log_bid_of_worth(),
+        log_bid_of_worth=_make_log_bid_of_worth(centre),
         inertial=INERTIAL.astype(np.int64),
         lag_hours=np.array([r.lag_hours for r in rules], dtype=np.int64),
         plan_delay_hours=np.array([r.plan_delay_hours for r in rules], dtype=np.int64),

@@ -52,8 +52,8 @@ def _make_pid(name: str, make_profile: Callable[..., FloatArray]) -> Callable[[F
 
 COMPARATORS: Mapping[str, Comparator] = MappingProxyType(
     {
-        "fixed-bids": Comparator(FixedBidsParams, lambda family, params: FixedBids(family.objective, params)),
-        "even-split": Comparator(EvenSplitParams, lambda family, params: EvenSplit(family.objective, params)),
+        "fixed-bids": Comparator(FixedBidsParams, FixedBids),
+        "even-split": Comparator(EvenSplitParams, EvenSplit),
         "static-dayparts": Comparator(
             StaticDaypartsParams,
             lambda family, params: StaticDayparts(make_market_model(family), family.objective, params),

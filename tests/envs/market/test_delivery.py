@@ -12,7 +12,7 @@ from scipy import stats
 
 from envs.market.delivery_state import ATTRIBUTION_HOURS, DELAY_RING_HOURS, LAG_RING_HOURS
 from envs.market.exogenous import make_tables
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import DEFAULT_CALIBRATION, make_calibration_arrays
 from gaelp_rl.config.market import FAMILIES
 from gaelp_rl.domain.channels import CHANNELS, NUM_CHANNELS, NUM_DEVICES
 from gaelp_rl.domain.landscape import compute_win_moments
@@ -21,8 +21,10 @@ from gaelp_rl.domain.plans import PlanBatch
 from gaelp_rl.domain.platform_rules import PLATFORM_RULES
 from tests.envs.market.worlds import GOOGLE, META, MICROSOFT, TIKTOK, UNLIMITED, make_flat_family, make_plan, run, start
 
+STOCK = make_calibration_arrays(DEFAULT_CALIBRATION)
+
 RULES = [PLATFORM_RULES[channel] for channel in CHANNELS]
-MEDIANS = calibration.PRICE_MEDIAN
+MEDIANS = STOCK.price_median
 WORLDS = 6
 
 bids = st.lists(st.floats(0.0, 60.0), min_size=NUM_CHANNELS, max_size=NUM_CHANNELS)
@@ -117,7 +119,7 @@ def test_hour__has_the_moments_of_its_closed_form(ratio: float) -> None:
     """Clicks are Poisson(N w), spend is compound Poisson with the truncated log-normal's two moments,
     conversions are Poisson(N w cvr); 6,000 worlds, within five standard errors, at noon and at 4."""
     worlds = 6000
-    tables = make_tables()
+    tables = make_tables(DEFAULT_CALIBRATION)
     market = start(make_flat_family(learning_price_factor=1.0, learning_conversion_factor=1.0), worlds)
     plan = make_plan(worlds, MEDIANS * ratio)
     exact_bid = plan.bid_micros[0] / MICROS
@@ -132,7 +134,7 @@ def test_hour__has_the_moments_of_its_closed_form(ratio: float) -> None:
                 share, price, variance = compute_win_moments(
                     exact_bid[c], median, tables.sigma[c], bool(tables.first_price[c])
                 )
-                volume = calibration.CLICK_VOLUME_PER_DAY[c] * tables.hour_traffic[c, hour]
+                volume = STOCK.click_volume_per_day[c] * tables.hour_traffic[c, hour]
                 cell = volume * tables.weekday_traffic[c, 0] * tables.device_share[c, d] * tables.device_ctr[c, d]
                 rate += cell * share
                 spend_mean += cell * share * price
@@ -154,7 +156,7 @@ def test_hour__has_the_moments_of_its_closed_form(ratio: float) -> None:
 @pytest.mark.parametrize("channel", [GOOGLE, META, MICROSOFT])
 def test_price_of_one_click__is_the_competing_bid_given_that_it_lost(channel: int) -> None:
     """Against scipy's log-normal cut off at the bid (Kolmogorov-Smirnov, p above 0.1 %)."""
-    tables, bid = make_tables(), round(float(MEDIANS[channel]) * 1.5, 2)
+    tables, bid = make_tables(DEFAULT_CALIBRATION), round(float(MEDIANS[channel]) * 1.5, 2)
     market = start(make_flat_family(learning_price_factor=1.0), 4000)
     run(market, make_plan(4000, bid), 4)
     clicks = market._cells.clicks.reshape(-1, NUM_CHANNELS, NUM_DEVICES)[:, channel]
@@ -346,7 +348,7 @@ def test_fatigue__lowers_ctr_with_exposures_and_ends_with_the_creative() -> None
     for hour in range(week):
         market.step(plan)
         shown += market._delivery.rows[:, hour % LAG_RING_HOURS, :, 0]
-    worn, before = shown / 2 / calibration.AUDIENCE_SIZE, market._delivery.click_quality.copy()
+    worn, before = shown / 2 / STOCK.audience_size, market._delivery.click_quality.copy()
     market.step(plan)
     after = market._delivery.click_quality
     assert (worn[:, [META, TIKTOK]] > 0.5).all()

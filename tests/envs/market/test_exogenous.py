@@ -17,11 +17,12 @@ from envs.market.exogenous import (
     start_worlds,
 )
 from envs.market.noise import make_world_keys
+from gaelp_rl.config.calibration import DEFAULT_CALIBRATION
 from gaelp_rl.config.market import FAMILIES, FamilyConfig
 from gaelp_rl.domain.channels import NUM_CHANNELS
 from tests.envs.market.worlds import META, make_flat_family
 
-TABLES = make_tables()
+TABLES = make_tables(DEFAULT_CALIBRATION)
 
 
 def start_exogenous(family: FamilyConfig, worlds: int) -> tuple[ExogenousState, ExogenousParams]:

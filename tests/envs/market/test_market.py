@@ -9,14 +9,16 @@ import pytest
 
 from envs.market.market import BatchedMarket
 from envs.market.noise import make_world_keys
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import DEFAULT_CALIBRATION, make_calibration_arrays
 from gaelp_rl.config.market import FAMILIES
 from gaelp_rl.domain.channels import NUM_CHANNELS, NUM_DEVICES
 from gaelp_rl.domain.plans import PlanBatch
 from gaelp_rl.errors import ConfigError, PlanError
 from tests.envs.market.worlds import META, MICROSOFT, TIKTOK, Step, make_plan, start
 
-MEDIANS = calibration.PRICE_MEDIAN
+STOCK = make_calibration_arrays(DEFAULT_CALIBRATION)
+
+MEDIANS = STOCK.price_median
 
 
 def sample_plans(rng: np.random.Generator, worlds: int, hours: int) -> list[PlanBatch]:

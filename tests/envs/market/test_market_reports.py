@@ -8,17 +8,19 @@ from scipy import stats
 
 from envs.market.delivery_state import ATTRIBUTION_HOURS
 from envs.market.exogenous import make_tables
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import DEFAULT_CALIBRATION, make_calibration_arrays
 from gaelp_rl.config.market import FAMILIES, FamilyConfig
 from gaelp_rl.domain.channels import CHANNELS, NUM_CHANNELS, NUM_DEVICES
 from gaelp_rl.domain.conversion_delay import ConversionDelay
 from gaelp_rl.domain.platform_rules import PLATFORM_RULES
 from tests.envs.market.worlds import GOOGLE, META, MICROSOFT, TIKTOK, Step, make_flat_family, make_plan, run, start
 
+STOCK = make_calibration_arrays(DEFAULT_CALIBRATION)
+
 RULES = [PLATFORM_RULES[channel] for channel in CHANNELS]
 CLICK_LAG = np.array([rule.lag_hours for rule in RULES])
 CONVERSION_LAG = CLICK_LAG + np.array([rule.conversion_lag_hours for rule in RULES])
-MEDIANS = calibration.PRICE_MEDIAN
+MEDIANS = STOCK.price_median
 EVERYTHING_PAUSED = tuple(range(NUM_CHANNELS))
 
 
@@ -151,7 +153,7 @@ def test_impression_share__appears_once_a_day_on_two_channels_from_the_second_da
 
 def test_impression_share__is_yesterdays_wins_over_yesterdays_demand() -> None:
     """Flat worlds without budgets: the share of Microsoft is the traffic-weighted normal cdf."""
-    tables = make_tables()
+    tables = make_tables(DEFAULT_CALIBRATION)
     steps = run(start(make_flat_family(), 1), make_plan(1, MEDIANS), 40)
     hours, devices = np.arange(24)[:, None], np.arange(NUM_DEVICES)
     for c, published in ((GOOGLE, 36), (MICROSOFT, 29)):

@@ -31,7 +31,7 @@ def test_hindsight_optimum__bounds_every_planner(name: str) -> None:
     budget_only = Objective(daily_budget_micros=family.daily_budget_micros, cpa_target_micros=10**15)
     bound = compute_hindsight_optimum(market.compute_response_curves(), budget_only).expected_conversions
     planners: list[Planner] = [
-        FixedBids(family.objective),
+        FixedBids(family),
         ReferenceController(make_market_model(family), family.objective),
     ]
     for planner in planners:
@@ -47,7 +47,7 @@ def test_books__agree_with_each_other() -> None:
     family = FAMILIES["mild"]
     progress: list[tuple[int, int]] = []
     books = simulate_planner(
-        FixedBids(family.objective),
+        FixedBids(family),
         family,
         make_world_keys("validation", 0, WORLDS),
         on_hour=lambda done, total: progress.append((done, total)),

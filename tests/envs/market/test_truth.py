@@ -7,10 +7,12 @@ import pytest
 
 from envs.market.market import BatchedMarket
 from envs.market.noise import make_world_keys
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import DEFAULT_CALIBRATION, make_calibration_arrays
 from gaelp_rl.config.market import load_family
 from gaelp_rl.domain.channels import NUM_CHANNELS, NUM_DEVICES
 from tests.envs.market.worlds import make_plan
+
+STOCK = make_calibration_arrays(DEFAULT_CALIBRATION)
 
 QUIET = load_family("campaign").model_copy(
     update={"hourly_volume_sd": 0.0, "hourly_price_sd": 0.0, "fatigue_per_exposure": 0.0, "shock_rate_per_day": 0.5}
@@ -31,12 +33,12 @@ def test_true_factors__rebuild_the_curves_of_the_coming_hour(hour: int) -> None:
     volume, price, rate = (
         array[:, hour].reshape(shape) for array in (curves.click_volume, curves.price_median, curves.conversion_rate)
     )
-    traffic = calibration.HOUR_TRAFFIC[:, hour % 24] * calibration.WEEKDAY_TRAFFIC[:, hour // 24 % 7]
-    expected_volume = calibration.CLICK_VOLUME_PER_DAY * traffic * np.exp(truth.log_volume)
+    traffic = STOCK.hour_traffic[:, hour % 24] * STOCK.weekday_traffic[:, hour // 24 % 7]
+    expected_volume = STOCK.click_volume_per_day * traffic * np.exp(truth.log_volume)
     np.testing.assert_allclose(volume.sum(axis=2), expected_volume, rtol=1e-9)
-    expected_price = (calibration.PRICE_MEDIAN * calibration.HOUR_PRICE_RATIO[:, hour % 24]) * np.exp(truth.log_price)
-    np.testing.assert_allclose(price / calibration.DEVICE_PRICE_RATIO, np.repeat(expected_price[..., None], 3, 2))
-    expected_rate = calibration.CONVERSION_RATE * calibration.HOUR_CONVERSION_RATIO[:, hour % 24]
+    expected_price = (STOCK.price_median * STOCK.hour_price_ratio[:, hour % 24]) * np.exp(truth.log_price)
+    np.testing.assert_allclose(price / STOCK.device_price_ratio, np.repeat(expected_price[..., None], 3, 2))
+    expected_rate = STOCK.conversion_rate * STOCK.hour_conversion_ratio[:, hour % 24]
     np.testing.assert_allclose(
         (volume * rate).sum(axis=2) / volume.sum(axis=2), expected_rate * np.exp(truth.log_conversion), rtol=1e-9
     )

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import DEFAULT_CALIBRATION, make_calibration_arrays
 from gaelp_rl.config.market import DEFAULT_FAMILY, FAMILIES, FamilyConfig, load_family
 from gaelp_rl.domain.channels import CHANNELS
 from gaelp_rl.domain.money import MICROS
 from gaelp_rl.domain.platform_rules import PLATFORM_RULES
 from gaelp_rl.errors import ConfigError
+
+STOCK = make_calibration_arrays(DEFAULT_CALIBRATION)
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "market.md"
 
@@ -56,11 +58,11 @@ def test_page__lists_every_channels_calibration_and_reporting() -> None:
     assert list(table) == list(CHANNELS)
     for c, channel in enumerate(CHANNELS):
         row, rules = table[channel], PLATFORM_RULES[channel]
-        assert row["CPC competing bid"] == f"${calibration.PRICE_MEDIAN[c]:.2f}"
-        assert row["CVR"] == f"{100 * calibration.CONVERSION_RATE[c]:.1f} %"
-        assert row["CTR"] == f"{100 * calibration.CTR[c]:.1f} %"
-        assert row["clicks for sale a day"] == f"{calibration.CLICK_VOLUME_PER_DAY[c]:.0f}"
-        assert row["price"] == ("first" if calibration.FIRST_PRICE[c] else "second")
+        assert row["CPC competing bid"] == f"${STOCK.price_median[c]:.2f}"
+        assert row["CVR"] == f"{100 * STOCK.conversion_rate[c]:.1f} %"
+        assert row["CTR"] == f"{100 * STOCK.ctr[c]:.1f} %"
+        assert row["clicks for sale a day"] == f"{STOCK.click_volume_per_day[c]:.0f}"
+        assert row["price"] == ("first" if STOCK.first_price[c] else "second")
         assert row["clicks and spend"] == f"{rules.lag_hours} h"
         assert row["conversions"].startswith(f"+ {rules.conversion_lag_hours} h")
         assert row["device split"] == ("hourly" if rules.device_split else "never")

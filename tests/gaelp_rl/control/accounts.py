@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import DEFAULT_CALIBRATION, make_calibration_arrays
 from gaelp_rl.control.planner import Planner
 from gaelp_rl.domain.channels import NUM_CHANNELS, NUM_DEVICES
 from gaelp_rl.domain.conversion_delay import ConversionDelay
@@ -14,6 +14,8 @@ from gaelp_rl.domain.money import MICROS
 from gaelp_rl.domain.plans import PlanBatch
 from gaelp_rl.domain.platform_rules import make_reporting_profile
 from gaelp_rl.domain.reports import ReportBatch
+
+STOCK = make_calibration_arrays(DEFAULT_CALIBRATION)
 
 __all__ = ["PROMPT", "Reports", "make_ledger", "make_report", "play", "sample_reports"]
 
@@ -51,7 +53,7 @@ def make_ledger(worlds: int = 1, delay: ConversionDelay = PROMPT, daily_budget: 
     ledger = ReportLedger(worlds, make_reporting_profile(), delay)
     ledger.observe(make_report(0, worlds))
     shape = (worlds, NUM_CHANNELS)
-    bid = np.broadcast_to(calibration.PRICE_MEDIAN, shape)
+    bid = np.broadcast_to(STOCK.price_median, shape)
     ledger.record_plan(PlanBatch.from_currency(bid, np.full(shape, daily_budget / NUM_CHANNELS)))
     return ledger
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import DEFAULT_CALIBRATION, make_calibration_arrays
 from gaelp_rl.config.market import load_family
 from gaelp_rl.control.conversion_worth import compute_conversion_rate, compute_cpa_balance, make_theta_plan
 from gaelp_rl.control.market_model import make_market_model
@@ -15,6 +15,8 @@ from gaelp_rl.domain.channels import NUM_CHANNELS
 from gaelp_rl.domain.landscape import compute_win_share
 from gaelp_rl.domain.money import MICROS
 from tests.gaelp_rl.control.accounts import make_ledger, make_report
+
+STOCK = make_calibration_arrays(DEFAULT_CALIBRATION)
 
 MODEL = make_market_model(load_family("campaign"))
 NOON = 13  # the hour at which conversion rates peak
@@ -50,12 +52,12 @@ def test_theta_plan__second_price_bids_are_what_a_click_is_worth() -> None:
 @given(st.floats(20.0, 150.0))
 def test_theta_plan__first_price_bid_has_marginal_cost_theta(theta: float) -> None:
     """TikTok: d(spend) / d(conversions) at the bid, by central differences of b x P(win), is theta."""
-    c = int(np.flatnonzero(calibration.FIRST_PRICE)[0])
+    c = int(np.flatnonzero(STOCK.first_price)[0])
     rate = MODEL.conversion_rate[None, :]
     bid = make_theta_plan(np.array([theta]), rate, make_ledger(), MODEL, 500.0).bid_micros[0, c] / MICROS
 
     def won(b: float) -> float:
-        return compute_win_share(b, MODEL.price_median[c], calibration.PRICE_SIGMA[c])
+        return compute_win_share(b, MODEL.price_median[c], STOCK.price_sigma[c])
 
     up, down = bid * 1.001, bid * 0.999
     marginal = (up * won(up) - down * won(down)) / (won(up) - won(down)) / rate[0, c]
@@ -69,6 +71,6 @@ def test_theta_plan__bids_follow_the_hour_where_the_platform_lets_them() -> None
         ledger.observe(make_report(hour))
     noon = make_theta_plan(np.array([50.0]), MODEL.conversion_rate[None, :], ledger, MODEL, 500.0)
     ratio = noon.bid_micros[0] / midnight.bid_micros[0]
-    expected = calibration.HOUR_CONVERSION_RATIO[:, NOON] / calibration.HOUR_CONVERSION_RATIO[:, 0]
+    expected = STOCK.hour_conversion_ratio[:, NOON] / STOCK.hour_conversion_ratio[:, 0]
     np.testing.assert_allclose(ratio[[0, 3]], expected[[0, 3]], rtol=0.01)
     np.testing.assert_array_equal(ratio[[1, 2]], 1.0)

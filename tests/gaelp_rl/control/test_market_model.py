@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import DEFAULT_CALIBRATION, make_calibration_arrays
 from gaelp_rl.config.market import load_family
 from gaelp_rl.control.market_model import (
     GRID_LOW,
@@ -20,6 +20,8 @@ from gaelp_rl.control.market_model import (
 )
 from gaelp_rl.domain.channels import NUM_CHANNELS
 
+STOCK = make_calibration_arrays(DEFAULT_CALIBRATION)
+
 MODEL = make_market_model(load_family("campaign"))
 POINTS = [60, 90, 100, 110, 130]
 GRID = GRID_LOW + GRID_STEP * np.arange(GRID_SIZE)
@@ -27,18 +29,18 @@ GRID = GRID_LOW + GRID_STEP * np.arange(GRID_SIZE)
 
 def integrate_hour(c: int, bid: float) -> tuple[float, float, float]:
     """Clicks, spend and conversions per click for sale at a base bid in medians, by quadrature."""
-    weight = calibration.DEVICE_SHARE[c] * calibration.DEVICE_CTR_RATIO
+    weight = STOCK.device_share[c] * STOCK.device_ctr_ratio[c]
     weight = weight / weight.sum()
-    conversion = calibration.DEVICE_CONVERSION_RATIO / (weight * calibration.DEVICE_CONVERSION_RATIO).sum()
+    conversion = STOCK.device_conversion_ratio[c] / (weight * STOCK.device_conversion_ratio[c]).sum()
     clicks = spend = conversions = 0.0
     for d in range(3):
-        log_median, sigma = math.log(calibration.DEVICE_PRICE_RATIO[d]), calibration.PRICE_SIGMA[c]
+        log_median, sigma = math.log(STOCK.device_price_ratio[c, d]), STOCK.price_sigma[c]
         log_bid = math.log(bid * MODEL.device_modifier[c, d])
         log_price = np.linspace(log_median - 10.0 * sigma, max(log_bid, log_median - 9.0 * sigma), 4001)
         density = np.exp(-0.5 * ((log_price - log_median) / sigma) ** 2) / (sigma * math.sqrt(2.0 * math.pi))
         won = float(integrate.simpson(density, x=log_price))
         paid = math.exp(log_bid) * won
-        if not calibration.FIRST_PRICE[c]:
+        if not STOCK.first_price[c]:
             paid = float(integrate.simpson(density * np.exp(log_price), x=log_price))
         clicks += weight[d] * won
         spend += weight[d] * paid
@@ -61,10 +63,10 @@ def test_day_left__is_the_sum_of_the_hours_left(c: int, hour: int) -> None:
     g = 105
     spend = conversions = 0.0
     for h in range(hour, 24):
-        price = calibration.HOUR_PRICE_RATIO[c, h]
+        price = STOCK.hour_price_ratio[c, h]
         _, paid, bought = integrate_hour(c, math.exp(GRID[g]) * MODEL.bid_by_hour[c, h] / price)
-        spend += calibration.HOUR_TRAFFIC[c, h] * price * paid
-        conversions += calibration.HOUR_TRAFFIC[c, h] * calibration.HOUR_CONVERSION_RATIO[c, h] * bought
+        spend += STOCK.hour_traffic[c, h] * price * paid
+        conversions += STOCK.hour_traffic[c, h] * STOCK.hour_conversion_ratio[c, h] * bought
     assert MODEL.day_left[c, hour, g, 0] == pytest.approx(spend, rel=1e-3)
     assert MODEL.day_left[c, hour, g, 1] == pytest.approx(conversions, rel=1e-3)
 
@@ -72,11 +74,11 @@ def test_day_left__is_the_sum_of_the_hours_left(c: int, hour: int) -> None:
 @pytest.mark.parametrize("c", range(NUM_CHANNELS))
 def test_log_bid_of_worth__is_where_the_next_click_costs_its_worth(c: int) -> None:
     """Marginal cost by central differences of spend over clicks in a one-device market."""
-    sigma = calibration.PRICE_SIGMA[c]
+    sigma = STOCK.price_sigma[c]
 
     def buy(bid: float) -> tuple[float, float]:
         won = float(stats.norm.cdf(math.log(bid) / sigma))
-        if calibration.FIRST_PRICE[c]:
+        if STOCK.first_price[c]:
             return won, bid * won
         return won, math.exp(sigma**2 / 2) * float(stats.norm.cdf(math.log(bid) / sigma - sigma))
 
@@ -103,7 +105,7 @@ def test_locate__is_linear_inside_and_constant_outside(x: float, left: int, weig
 
 def test_bid_by_hour__is_flat_where_the_platform_is_inertial() -> None:
     assert (MODEL.bid_by_hour[[1, 2]] == 1.0).all()
-    np.testing.assert_array_equal(MODEL.bid_by_hour[[0, 3]], calibration.HOUR_CONVERSION_RATIO[[0, 3]])
+    np.testing.assert_array_equal(MODEL.bid_by_hour[[0, 3]], STOCK.hour_conversion_ratio[[0, 3]])
 
 
 def test_make_market_model__does_not_know_what_a_family_hides() -> None:
@@ -120,6 +122,6 @@ def test_make_market_model__prior_spread_adds_the_family_s_variances() -> None:
 
 
 def test_make_channel_priors__are_the_calibrated_medians() -> None:
-    priors = make_channel_priors()
-    np.testing.assert_array_equal(priors.cpc, calibration.PRICE_MEDIAN)
-    np.testing.assert_array_equal(priors.conversion_rate, calibration.CONVERSION_RATE)
+    priors = make_channel_priors(load_family("campaign"))
+    np.testing.assert_array_equal(priors.cpc, STOCK.price_median)
+    np.testing.assert_array_equal(priors.conversion_rate, STOCK.conversion_rate)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaelp_rl.config import calibration
+from gaelp_rl.config.calibration import DEFAULT_CALIBRATION, make_calibration_arrays
 from gaelp_rl.config.market import load_family
 from gaelp_rl.control.market_model import make_market_model
 from gaelp_rl.control.spend_profile import (
@@ -22,28 +22,28 @@ from gaelp_rl.domain.objective import Objective
 from gaelp_rl.domain.response_curves import ResponseCurves
 from gaelp_rl.evaluation.hindsight import compute_hindsight_optimum
 
+STOCK = make_calibration_arrays(DEFAULT_CALIBRATION)
+
 MODEL = make_market_model(load_family("campaign"))
 
 
 def make_median_world() -> ResponseCurves:
     """One day (a Friday, whose traffic is about average) of the calibrated medians, as true curves."""
-    share = calibration.DEVICE_SHARE * calibration.DEVICE_CTR_RATIO
+    share = STOCK.device_share * STOCK.device_ctr_ratio
     share = share / share.sum(axis=1, keepdims=True)
-    conversion = np.tile(calibration.DEVICE_CONVERSION_RATIO, (4, 1))
+    conversion = STOCK.device_conversion_ratio
     conversion = conversion / (share * conversion).sum(axis=1, keepdims=True)
-    hour = calibration.HOUR_TRAFFIC.T[:, :, None]
+    hour = STOCK.hour_traffic.T[:, :, None]
     return ResponseCurves(
-        click_volume=(hour * (calibration.CLICK_VOLUME_PER_DAY[:, None] * share)).reshape(1, 24, 12),
+        click_volume=(hour * (STOCK.click_volume_per_day[:, None] * share)).reshape(1, 24, 12),
         price_median=(
-            calibration.HOUR_PRICE_RATIO.T[:, :, None]
-            * calibration.PRICE_MEDIAN[:, None]
-            * calibration.DEVICE_PRICE_RATIO
+            STOCK.hour_price_ratio.T[:, :, None] * STOCK.price_median[:, None] * STOCK.device_price_ratio
         ).reshape(1, 24, 12),
         conversion_rate=(
-            calibration.HOUR_CONVERSION_RATIO.T[:, :, None] * calibration.CONVERSION_RATE[:, None] * conversion
+            STOCK.hour_conversion_ratio.T[:, :, None] * STOCK.conversion_rate[:, None] * conversion
         ).reshape(1, 24, 12),
-        sigma=np.repeat(calibration.PRICE_SIGMA, NUM_DEVICES),
-        first_price=np.repeat(calibration.FIRST_PRICE, NUM_DEVICES),
+        sigma=np.repeat(STOCK.price_sigma, NUM_DEVICES),
+        first_price=np.repeat(STOCK.first_price, NUM_DEVICES),
     )
 
 

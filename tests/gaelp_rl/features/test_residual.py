@@ -29,7 +29,7 @@ def test_residual_loop__action_zero_is_the_reference_controller_hour_by_hour() -
     ledger = make_ledger_of_market(market)
     ledger.observe(market.reset(make_world_keys("train", 3, 4)))
     ledger.record_plan(market.make_initial_plan())
-    loop, alone = ResidualLoop(_make_controller(), make_channel_priors(), ActionReach()), _make_controller()
+    loop, alone = ResidualLoop(_make_controller(), make_channel_priors(FAMILY), ActionReach()), _make_controller()
     loop.reset(ledger)
     alone.reset(ledger)
     for _ in range(30):
