@@ -26,9 +26,7 @@ Source: multinomial-logit, proportional and cascade choice as in RecSim 0.2.4 (A
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 import numpy as np
 
@@ -39,21 +37,13 @@ from gaelp_rl.errors import ConfigError
 
 __all__ = [
     "CATALOGUE_SPAWN_KEY",
-    "CHOICES",
     "AdCatalogue",
     "AdsJourneyConfig",
-    "ChoiceName",
     "compute_choice_score",
     "compute_conversion_delay",
     "compute_conversion_probability",
     "make_catalogue",
-    "make_choice_features",
 ]
-
-ChoiceName = Literal["mnl", "proportional", "exponential_cascade"]
-"""Multinomial logit, multinomial proportional, exponential cascade."""
-
-CHOICES: tuple[ChoiceName, ...] = get_args(ChoiceName)
 
 CATALOGUE_SPAWN_KEY = 4
 """Which child of the run's ``SeedSequence`` draws the catalogue."""
@@ -72,7 +62,6 @@ class AdsJourneyConfig:
         interest_weight: log-odds of a click per unit of interest.
         fatigue: share of the odds lost per exposure to the same creative, 0 to below 1.
         interest_step: how far an exposure moves the interest in its topic, 0 to 1.
-        no_click_mass: log-odds of no click.
         quality_sd: creatives' quality is N(0, quality_sd), added to the log-odds.
         conversion_rate_median: of the log-normal distribution of creatives' conversion rates.
         conversion_rate_log_sd: of the same.
@@ -92,7 +81,6 @@ class AdsJourneyConfig:
     interest_weight: float = 1.0
     fatigue: float = 0.1
     interest_step: float = 0.1
-    no_click_mass: float = 0.0
     quality_sd: float = 0.15
     conversion_rate_median: float = 0.05
     conversion_rate_log_sd: float = 0.3
@@ -117,7 +105,6 @@ class AdsJourneyConfig:
             ("interest_weight", 0.0 < self.interest_weight < math.inf, "must be above 0"),
             ("fatigue", 0.0 <= self.fatigue < 1.0, "must be 0 to below 1"),
             ("interest_step", 0.0 <= self.interest_step <= 1.0, "must be 0 to 1"),
-            ("no_click_mass", math.isfinite(self.no_click_mass), "must be finite"),
             ("quality_sd", 0.0 <= self.quality_sd < math.inf, "must be at least 0"),
             ("conversion_rate_median", 0.0 < self.conversion_rate_median < math.inf, "must be above 0"),
             ("conversion_rate_log_sd", 0.0 <= self.conversion_rate_log_sd < math.inf, "must be at least 0"),
@@ -170,18 +157,8 @@ def make_catalogue(config: AdsJourneyConfig, seed: int) -> AdCatalogue:
     )
 
 
-def make_choice_features(config: AdsJourneyConfig, choice: ChoiceName) -> Mapping[str, float]:
-    """What RecSim's choice model is built from, by its own names."""
-    features: dict[ChoiceName, dict[str, float]] = {
-        "mnl": {"no_click_mass": config.no_click_mass},
-        "proportional": {"min_normalizer": 0.0, "no_click_mass": math.exp(config.no_click_mass)},
-        "exponential_cascade": {"attention_prob": 1.0, "score_scaling": 1.0},
-    }
-    return features[choice]
-
-
-def compute_choice_score(score: float, choice: ChoiceName) -> float:
-    """What the choice model is given for an ad of this log-odds.
+def compute_choice_score(score: float, choice: str) -> float:
+    """What the choice model is given for an ad of this log-odds, where no click has log-odds 0.
 
     Log-odds s for ``mnl``; odds exp(s) for ``proportional``, so that both give the same
     probabilities; min(s, 0) for ``exponential_cascade``, whose click probability exp(s) is at most 1.
