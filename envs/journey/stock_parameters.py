@@ -110,9 +110,7 @@ class InterestEvolutionParameters(NamedTuple):
         document_length: of every document, in units of the time budget.
         time_budget: of every user at the start.
         step_penalty: time that passes without a click.
-        user_quality_factor: weight of the clicked document's score in the time regained.
-        document_quality_factor: weight of its quality.
-        user_update_alpha: time regained per time watched and unit of weighted quality.
+        user_update_alpha: time regained per time watched and unit of the document's quality.
         max_steps: cap after which a session is cut short.
     """
 
@@ -124,8 +122,6 @@ class InterestEvolutionParameters(NamedTuple):
     document_length: float = 4.0
     time_budget: float = 200.0
     step_penalty: float = 0.5
-    user_quality_factor: float = 0.0
-    document_quality_factor: float = 1.0
     user_update_alpha: float = 0.9 / 3.4
     max_steps: int = 27_000
 
@@ -194,10 +190,10 @@ class SessionSizes:
     slate_size: int = 2
 
     def __post_init__(self) -> None:
-        if not 1 <= self.slate_size <= self.num_candidates <= 1024:
+        if not 1 <= self.slate_size <= self.num_candidates <= 1000:
             msg = (
                 f"a slate of {self.slate_size} from {self.num_candidates} candidates cannot be filled: "
-                "1 <= slate_size <= num_candidates <= 1024"
+                "1 <= slate_size <= num_candidates <= 1000"
             )
             raise ConfigError(msg)
 
