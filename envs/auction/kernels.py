@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["compute_click_probability", "compute_exponential", "find_best_items"]
+__all__ = ["compute_click_probabilities", "compute_exponential", "find_best_items"]
 
 _LOG2_E = 1.4426950408889634
 _LN_2_HIGH, _LN_2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
@@ -50,17 +50,27 @@ def _compute_logistic_of_negative(z: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def compute_click_probability(weights: NDArray[np.float64], context: NDArray[np.float64]) -> float:
-    """Logistic function of ``weights`` times ``context`` plus the last weight.
+def compute_click_probabilities(
+    weights: NDArray[np.float64], contexts: NDArray[np.float64], item: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Click probability of one given item for each user.
 
     Args:
-        weights: float64 [d + 1], intercept last.
-        context: float64 [d], without the constant.
+        weights: float64 [items, d + 1], intercept last.
+        contexts: float64 [d, n]; users, without the constant.
+        item: int64 [n]; which is shown.
+
+    Returns:
+        float64 [n].
     """
-    z = -weights[context.shape[0]]
-    for j in range(context.shape[0]):
-        z -= weights[j] * context[j]
-    return _compute_logistic_of_negative(z)
+    d = contexts.shape[0]
+    ctr = np.empty(item.shape[0])
+    for n in range(item.shape[0]):
+        z = -weights[item[n], d]
+        for j in range(d):
+            z -= weights[item[n], j] * contexts[j, n]
+        ctr[n] = _compute_logistic_of_negative(z)
+    return ctr
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})

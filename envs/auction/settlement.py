@@ -108,7 +108,8 @@ def make_offers(size: int) -> Offers:
 
 def make_outcomes(size: int) -> Outcomes:
     """Room for ``size`` participations, unfilled."""
-    return Outcomes(*(np.empty(size) for _ in range(4)), np.empty(size, dtype=np.bool_))
+    price, spend, second_price, click = (np.empty(size) for _ in range(4))
+    return Outcomes(price, spend, second_price, click, np.empty(size, dtype=np.bool_))
 
 
 @njit(cache=True, error_model="numpy")
