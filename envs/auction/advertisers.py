@@ -20,6 +20,7 @@ from envs.auction.config import (
     ValueLearningBidderConfig,
 )
 from envs.auction.empirical import EmpiricalShadedBidder
+from envs.auction.learning import DoublyRobustBidder, LogisticAllocator, PolicyLearningBidder, ValueLearningBidder
 from envs.auction.truthful import OracleAllocator, TruthfulBidder
 
 __all__ = ["Advertiser", "make_advertisers"]
@@ -94,8 +95,6 @@ def _make_allocator(
 ) -> Allocator:
     if not isinstance(agent.allocator, LogisticAllocatorConfig):
         return OracleAllocator(weights)
-    from envs.auction.learning import LogisticAllocator
-
     arguments = agent.allocator.kwargs
     return LogisticAllocator(
         agent.num_items, arguments.embedding_size + 1, arguments.thompson_sampling, compat=compat, rng=rng
@@ -114,8 +113,6 @@ def _make_bidder(agent: AgentConfig, compat: bool, rng: np.random.Generator) -> 
 def _make_learned_bidder(
     bidder: ValueLearningBidderConfig | PolicyLearningBidderConfig | DoublyRobustBidderConfig, rng: np.random.Generator
 ) -> Bidder:
-    from envs.auction.learning import DoublyRobustBidder, PolicyLearningBidder, ValueLearningBidder
-
     match bidder:
         case ValueLearningBidderConfig(kwargs=own):
             return ValueLearningBidder(own.gamma_sigma, own.init_gamma, own.inference, rng)

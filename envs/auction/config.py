@@ -358,7 +358,8 @@ def _describe_place(settings: Mapping[str, object], location: list[int | str]) -
         return ".".join(str(part) for part in location) or "(top level)"
     entry = agents[int(location[1])]
     name = entry.get("name") if isinstance(entry, dict) else None
-    return f"agent {name!r}: {'.'.join(str(part) for part in location[2:]) or 'the entry'}"
+    agent = f"agent {name!r}" if isinstance(name, str) else f"agents.{location[1]}"
+    return f"{agent}: {'.'.join(str(part) for part in location[2:]) or 'the entry'}"
 
 
 def _suggest_key(details: ErrorDetails) -> str:

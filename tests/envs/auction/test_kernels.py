@@ -1,0 +1,63 @@
+"""The click model against numpy, and the exponential against the library's."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numba import njit
+
+from envs.auction.kernels import compute_click_probabilities, compute_exponential, find_best_items
+
+
+@njit
+def exponentiate(x):
+    return compute_exponential(x)
+
+
+@given(st.floats(-700.0, 700.0))
+def test_exponential__is_the_librarys(x):
+    assert math.isclose(exponentiate(x), math.exp(x), rel_tol=1e-14)
+
+
+def find(weights, item_values, contexts):
+    n = contexts.shape[1]
+    worth, item = np.empty(n), np.empty(n, dtype=np.int64)
+    find_best_items(weights, item_values, contexts, n, np.empty(n), worth, item)
+    return worth, item
+
+
+@given(st.integers(1, 9), st.integers(1, 15), st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_find_best_items__is_numpys_argmax(d, items, users, seed):
+    rng = np.random.default_rng(seed)
+    weights, item_values = rng.normal(size=(items, d + 1)), rng.lognormal(size=items)
+    contexts = rng.normal(size=(d, users))
+    ctr = 1.0 / (1.0 + np.exp(-(weights[:, :d] @ contexts + weights[:, d:])))
+    worths = ctr * item_values[:, None]
+    worth, item = find(weights, item_values, contexts)
+    assert (item == worths.argmax(axis=0)).all()
+    np.testing.assert_allclose(worth, worths.max(axis=0), rtol=1e-13)
+    chosen = rng.integers(items, size=users)
+    expected = ctr[chosen, np.arange(users)]
+    np.testing.assert_allclose(compute_click_probabilities(weights, contexts, chosen), expected, rtol=1e-13)
+
+
+def test_find_best_items__takes_the_first_of_equals():
+    weights = np.tile([0.5, -1.0], (3, 1))
+    assert find(weights, np.array([1.0, 2.0, 2.0]), np.ones((1, 5)))[1].tolist() == [1] * 5
+
+
+def test_click_probability__stays_within_bounds_for_extreme_contexts():
+    ctr = compute_click_probabilities(np.array([[1.0, 0.0]]), np.array([[-1e6, 1e6]]), np.zeros(2, dtype=np.int64))
+    assert 0.0 <= ctr[0] < 1e-300
+    assert ctr[1] == 1.0
+
+
+@given(st.floats(-30, 30), st.floats(-30, 30), st.floats(-4, -3))
+def test_click_probability__is_monotone_in_the_dot_product(low, high, intercept):
+    low, high = sorted((low, high))
+    weights, contexts = np.array([[1.0, intercept]]), np.array([[low, high]])
+    ctr = compute_click_probabilities(weights, contexts, np.zeros(2, dtype=np.int64))
+    assert ctr[0] <= ctr[1]
