@@ -9,14 +9,27 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
+from gaelp_rl.config.fidelity import Fidelity
 from gaelp_rl.errors import ConfigError, GaelpError, ResourceError
 
-__all__ = ["app", "benchmark", "doctor", "evaluate", "main", "open_mlflow", "sprint", "version"]
+__all__ = [
+    "app",
+    "auctiongym",
+    "benchmark",
+    "calibrate",
+    "doctor",
+    "evaluate",
+    "journey",
+    "main",
+    "open_mlflow",
+    "sprint",
+    "version",
+]
 
 _PROJECT = Path(__file__).resolve().parents[1]
 
@@ -84,6 +97,7 @@ def sprint(
 
 @app.command(
     epilog="Examples: `gaelp evaluate` · `gaelp evaluate --policy models:/gaelp-bidder@champion --family wide` · "
+    "`gaelp evaluate --fidelity auction --worlds 16` · "
     "`gaelp evaluate --policy runs/sprint/policy --policy reference --worlds 400 --json scores.json`"
 )
 def evaluate(
@@ -96,16 +110,88 @@ def evaluate(
     ] = None,
     worlds: Annotated[int, typer.Option(min=2, help="Held-out worlds per family.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the worlds and of the bootstrap.")] = 0,
+    fidelity: Annotated[
+        Fidelity, typer.Option(help="aggregate: an hour's auctions at once; auction: one by one, 100 times slower.")
+    ] = "aggregate",
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the scores here.")] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where tables and plots go.")] = Path("runs/evaluate"),
 ) -> None:
     """Judge policies on held-out worlds: the fraction of the hindsight optimum, with intervals."""
     from experiments.evaluate import run_evaluate
 
-    run_evaluate(policy or [], family or ["campaign"], worlds, seed, json_file, out)
+    run_evaluate(policy or [], family or ["campaign"], worlds, seed, json_file, out, fidelity)
 
 
-@app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark market`")
+@app.command(
+    epilog="Examples: `gaelp calibrate reports.csv --plans plans.csv` · "
+    "`gaelp calibrate reports.parquet --out market.toml && gaelp evaluate --family market.toml`"
+)
+def calibrate(
+    reports: Annotated[Path, typer.Argument(metavar="REPORTS", help="Hourly reports, CSV or Parquet.")],
+    plans: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Bids and budgets in force by hour, CSV or Parquet.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The market, as TOML; report and plots beside it.")] = Path(
+        "market.toml"
+    ),
+    name: Annotated[str, typer.Option(help="What tables call the market.")] = "calibrated",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated side of the plots.")] = 0,
+) -> None:
+    """Fit a simulated market to an account's own reports."""
+    from experiments.calibrate import run_calibrate
+
+    run_calibrate(reports, plans, out, name, seed)
+
+
+@app.command(
+    epilog="Examples: `gaelp auctiongym config/SP_Oracle.json --seeds 20 --out results.csv` · "
+    "`gaelp auctiongym config/FP_DR_TS.json --seeds 3 --compat`"
+)
+def auctiongym(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.json", help="A config file of AuctionGym, unchanged.")],
+    seeds: Annotated[int, typer.Option(min=1, help="Runs the config once per seed 0 to N-1.")] = 1,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Tidy results; a plot goes beside them.")] = Path(
+        "runs/auctiongym/results.csv"
+    ),
+    compat: Annotated[bool, typer.Option("--compat", help="Reproduce AuctionGym's defects too.")] = False,
+    backend: Annotated[
+        Literal["own", "upstream"], typer.Option(help="upstream runs the checkout that GAELP_AUCTIONGYM_PATH names.")
+    ] = "own",
+) -> None:
+    """Run an AuctionGym experiment on the batched engine."""
+    from experiments.auctiongym import run_auctiongym_job
+
+    run_auctiongym_job(config, seeds, out, compat, backend=backend)
+
+
+@app.command(
+    epilog="Examples: `gaelp journey --model interest_evolution --policy greedy_pctr --users 2000` · "
+    "`gaelp journey --model ads --backend recsim --users 200`"
+)
+def journey(
+    model: Annotated[
+        str, typer.Option(help="interest_evolution, interest_exploration, long_term_satisfaction or ads.")
+    ] = "ads",
+    choice: Annotated[
+        str | None, typer.Option(help="proportional, mnl or exponential_cascade. Default: the model's own.")
+    ] = None,
+    policy: Annotated[str, typer.Option(help="random, greedy_pctr or greedy_quality.")] = "random",
+    users: Annotated[int, typer.Option(min=2, help="Sessions.")] = 2_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of users, documents and choices.")] = 0,
+    backend: Annotated[str, typer.Option(help="batched, or recsim: the package itself, hundreds of times slower.")] = (
+        "batched"
+    ),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Statistics; a plot goes beside them.")] = Path(
+        "runs/journey/stats.csv"
+    ),
+) -> None:
+    """Simulate RecSim users under a recommender and write their statistics."""
+    from experiments.journey import run_journey
+
+    run_journey(model, choice, policy, users, seed, backend, out)
+
+
+@app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark market` · `gaelp benchmark simulators`")
 def benchmark(
     name: Annotated[str, typer.Argument(help="Which benchmark; `all` runs every one.")] = "all",
 ) -> None:

@@ -46,7 +46,7 @@ INCUMBENT = "champion-so-far"
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _LIMITS = (
-    "Judged in simulated worlds at aggregate fidelity only; nothing here was measured on a live platform.",
+    "Judged in simulated worlds; nothing here was measured on a live platform.",
     "One training seed: the intervals cover the worlds, not the luck of the training run.",
     "Falls back to its reference controller wherever the network cannot be trusted.",
 )

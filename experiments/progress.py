@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 __all__ = ["WorkProgress", "make_console"]
 
 _LINE_EVERY_S = 15.0
+_MIN_SHARE = 0.01
 
 
 def make_console() -> Console:
@@ -64,6 +65,6 @@ class WorkProgress:
         if self._console.is_terminal or now - self._last_line < _LINE_EVERY_S:
             return
         self._last_line = now
-        left_s = (now - self._started) * (self._total - completed) / max(completed, 1)
-        share = 100.0 * completed / self._total
-        self._console.print(f"{self._title}: {share:.0f} %, {left_s:.0f} s left {note}".rstrip())
+        share = completed / self._total
+        left = f", {(now - self._started) * (1.0 / share - 1.0):.0f} s left" if share > _MIN_SHARE else ""
+        self._console.print(f"{self._title}: {100.0 * share:.0f} %{left} {note}".rstrip())

@@ -177,16 +177,21 @@ def _finish(
     if incumbent is not None:
         rivals.append(incumbent)
     planners = [policy, *rivals, resolve_planner(TRUTH_INFORMED)]
-    judgement = evaluate_families(planners, config.evaluation, {rival.name for rival in rivals}, console)
+    judgement = evaluate_families(planners, config.evaluation, {rival.name for rival in rivals}, console, ["policy"])
     verdict = compute_sprint_verdict(judgement, candidate)
     _log_scores(judgement, tracker)
-    meta = make_results_meta()
+    meta = make_results_meta(config.evaluation.fidelity)
     report = EvaluationReport(
-        judgement.comparisons, meta, verdict, judgement.volume, _make_curve(config, record, validator.reference_fho)
+        judgement.comparisons,
+        meta,
+        verdict,
+        judgement.volume,
+        _make_curve(config, record, validator.reference_fho),
+        fidelity_check=judgement.fidelity_check,
     )
     report_path = write_report(folder.report, report)
     results_path = folder.report / "results.json"
-    write_json(results_path, judgement.comparisons, meta)
+    write_json(results_path, judgement.comparisons, meta, judgement.fidelity_check)
     for path in sorted(folder.report.iterdir()):
         tracker.log_artifact(path, "report")
     result = settle_champion(config, folder.policy, candidate, judgement, verdict, tracker, report_path)
@@ -201,6 +206,10 @@ def _log_scores(judgement: Judgement, tracker: Tracker) -> None:
         metrics[f"test/{comparison.family}/fho_iqm"] = summary.fho_iqm
         if summary.paired is not None:
             metrics[f"test/{comparison.family}/difference_to_best_comparator"] = summary.paired.difference
+    if judgement.fidelity_check is not None:
+        row = judgement.fidelity_check.rows[0]
+        metrics["cross_check/aggregate_fho_iqm"] = row.aggregate_fho
+        metrics["cross_check/auction_fho_iqm"] = row.auction_fho
     tracker.log_metrics(metrics, 0)
 
 

@@ -1,20 +1,22 @@
 """How the platforms deliver a plan for one hour: pacing, auctions, clicks, conversions.
 
-Each cell (channel, device) is the aggregate of its auctions: wins, clicks and conversions of
-Poisson demand are binomial thinnings, prices are the competing bids below the bid. Budgets bind
-twice: each platform paces to its own daily budget (with its over-delivery), and the account's
-spending limit stops everything at the advertiser's daily budget to the micro.
+At aggregate fidelity each cell (channel, device) is the sum of its auctions: wins, clicks and
+conversions of Poisson demand are binomial thinnings, prices are the competing bids below the bid;
+at auction fidelity ``auctions`` holds every one of them. Budgets bind twice: each platform paces to
+its own daily budget (with its over-delivery), and the account's spending limit stops everything at
+the advertiser's daily budget to the micro.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from envs.market.auctions import run_auctions
+from envs.market.audience import AudienceState
 from envs.market.delivery_state import (
     ATTRIBUTION_HOURS,
     DELAY_RING_HOURS,
@@ -25,54 +27,19 @@ from envs.market.delivery_state import (
 )
 from envs.market.exogenous import CREATIVES, ExogenousState, MarketTables
 from envs.market.noise import compute_inverse_normal, sample_binomial, sample_normal, sample_poisson, sample_uniform
+from envs.market.outcome import Outcome
 from gaelp_rl.domain.channels import NUM_CHANNELS, NUM_DEVICES
 from gaelp_rl.domain.landscape import compute_win_moments
 from gaelp_rl.domain.money import MICROS
-from gaelp_rl.domain.reports import FloatArray, IntArray
+from gaelp_rl.domain.reports import FloatArray
 
-__all__ = ["Outcome", "deliver_hour", "make_outcome"]
+__all__ = ["deliver_hour"]
 
-_DAILY_SLOT, _CELL_SLOT, _DELAY_SLOT, _PRICE_SLOT = 64, 128, 512, 2048
+_DAILY_SLOT, _CELL_SLOT, _SHARE_SLOT, _DELAY_SLOT, _PRICE_SLOT = 64, 128, 256, 512, 2048
 _DELAY_DRAWS = 64
 _PRICE_DRAWS = 8
 _CATCH_UP = 1.5
 _CENT = 0.01
-
-
-class Outcome(NamedTuple):
-    """What truly happened in the hour, for reward and judgement; never part of a report.
-
-    Attributes:
-        spend_micros: int64 [worlds, channels].
-        expected_conversions: float64 [worlds, channels]; realised clicks times their true CVR.
-        conversions: int64 [worlds, channels]; drawn, reported or not.
-        clicks: int64 [worlds, channels].
-        edits: int64 [worlds, channels]; 1 where bid or budget changed.
-        edit_size: float64 [worlds, channels]; absolute log change of the bid.
-        learning: int64 [worlds, channels]; 1 in a learning phase.
-    """
-
-    spend_micros: IntArray
-    expected_conversions: FloatArray
-    conversions: IntArray
-    clicks: IntArray
-    edits: IntArray
-    edit_size: FloatArray
-    learning: IntArray
-
-
-def make_outcome(num_worlds: int) -> Outcome:
-    """An outcome in which nothing has happened."""
-    shape = (num_worlds, NUM_CHANNELS)
-    return Outcome(
-        spend_micros=np.zeros(shape, dtype=np.int64),
-        expected_conversions=np.zeros(shape),
-        conversions=np.zeros(shape, dtype=np.int64),
-        clicks=np.zeros(shape, dtype=np.int64),
-        edits=np.zeros(shape, dtype=np.int64),
-        edit_size=np.zeros(shape),
-        learning=np.zeros(shape, dtype=np.int64),
-    )
 
 
 @njit(cache=True, error_model="numpy")
@@ -314,23 +281,33 @@ def _draw_conversions(
 
 
 @njit(cache=True, error_model="numpy")
-def _remember(
-    slot_of_row: int,
+def _draw_lost_impressions(
+    hour: int,
     active: NDArray[np.bool_],
     exogenous: ExogenousState,
     state: DeliveryState,
-    tables: MarketTables,
     cells: CellArrays,
 ) -> None:
-    """Adds the hour to the day's impression shares and to the creatives' exposures."""
+    """Draws the impressions lost to budget and to rank; adds them and the shown to the day's shares."""
     for w, c in np.ndindex(state.bid.shape):
+        if not active[w, c]:
+            continue
         won = 0.0
         for d in range(NUM_DEVICES):
             won += cells.impressions[w, c * NUM_DEVICES + d]
-        if active[w, c]:
-            state.share_sums[w, c, 0] += exogenous.hour_impressions[w, c]
-            state.share_sums[w, c, 1] += won * cells.entered[w, c]
-            state.share_sums[w, c, 2] += won * (1.0 - cells.entered[w, c])
+        key, slot = exogenous.key[w], _SHARE_SLOT + c * 2
+        shown = state.rows[w, hour % LAG_RING_HOURS, c, 0]
+        lost_to_budget = sample_poisson(won * (1.0 - cells.entered[w, c]), sample_uniform(key, hour, slot))
+        lost_to_rank = sample_poisson(exogenous.hour_impressions[w, c] - won, sample_uniform(key, hour, slot + 1))
+        state.share_sums[w, c, 0] += shown + lost_to_budget + lost_to_rank
+        state.share_sums[w, c, 1] += shown
+        state.share_sums[w, c, 2] += lost_to_budget
+
+
+@njit(cache=True, error_model="numpy")
+def _count_exposures(slot_of_row: int, state: DeliveryState, tables: MarketTables) -> None:
+    """Adds the hour's impressions per person to the mean exposures by which platforms forecast."""
+    for w, c in np.ndindex(state.bid.shape):
         seen = state.rows[w, slot_of_row, c, 0] / CREATIVES / tables.audience_size[c]
         for k in range(CREATIVES):
             state.exposures[w, c, k] += seen
@@ -349,6 +326,8 @@ def deliver_hour(
     tables: MarketTables,
     cells: CellArrays,
     outcome: Outcome,
+    by_auction: bool,
+    audience: AudienceState,
 ) -> None:
     """Delivers one hour's plan in every world; fills ``outcome`` and the state's report rows.
 
@@ -364,6 +343,8 @@ def deliver_hour(
         tables: calibration.
         cells: overwritten.
         outcome: written; ``edits`` and ``edit_size`` must be 0 before.
+        by_auction: whether every impression is an auction, else each cell's auctions are integrated.
+        audience: the people of the auctions; unused without them.
     """
     if hour % 24 == 0:
         _start_day(hour, exogenous.key, state, params)
@@ -371,6 +352,10 @@ def deliver_hour(
     _update_click_quality(exogenous, state, params)
     _price_cells(bid, modifier, active, exogenous, state, params, tables, outcome, cells)
     _pace(hour, state, params, tables, cells)
-    _draw_clicks(hour, exogenous, state, params, tables, cells, outcome)
+    if by_auction:
+        run_auctions(hour, active, exogenous, audience, state, params, tables, cells, outcome)
+    else:
+        _draw_clicks(hour, exogenous, state, params, tables, cells, outcome)
+        _draw_lost_impressions(hour, active, exogenous, state, cells)
     _draw_conversions(hour, exogenous, state, params, cells, outcome)
-    _remember(hour % LAG_RING_HOURS, active, exogenous, state, tables, cells)
+    _count_exposures(hour % LAG_RING_HOURS, state, tables)

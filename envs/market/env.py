@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from envs.market.noise import Split, make_world_keys
 from envs.market.session import PRIVILEGED_LIMIT, PRIVILEGED_SIZE, MarketSession, RewardSettings, SessionStep
+from gaelp_rl.config.fidelity import Fidelity
 from gaelp_rl.config.market import DEFAULT_FAMILY, FamilyConfig, load_family
 from gaelp_rl.control.reference import ReferenceParams
 from gaelp_rl.errors import ConfigError
@@ -69,6 +70,7 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         reward: how the dense reward is made.
         privileged: append ``MarketSession.compute_privileged`` to observations, for the critics of
             asymmetric training (Pinto et al. 2017); a policy reads only the schema's own features.
+        fidelity: ``aggregate``, ``auction``, or None for each family's own.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         reach: ActionReach | None = None,
         reward: RewardSettings | None = None,
         privileged: bool = False,
+        fidelity: Fidelity | None = None,
     ) -> None:
         if num_envs < len(families):
             msg = f"{num_envs} worlds cannot cover {len(families)} families: raise num_envs or name fewer families"
@@ -97,7 +100,7 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         sizes = [len(run) for run in np.array_split(np.arange(num_envs), len(families))]
         self._sessions = [
             MarketSession(family, size, tuned.get(family.name) or tuned.get(DEFAULT_FAMILY), reach, reward)
-            for family, size in zip(map(_find_family, families), sizes, strict=True)
+            for family, size in zip((_find_family(f, fidelity) for f in families), sizes, strict=True)
         ]
         self._bounds = np.cumsum(sizes)[:-1]
         self._needs_reset = False
@@ -169,8 +172,9 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         return np.concatenate((observation, extra), axis=1)
 
 
-def _find_family(family: str | Path | FamilyConfig) -> FamilyConfig:
-    return family if isinstance(family, FamilyConfig) else load_family(family)
+def _find_family(family: str | Path | FamilyConfig, fidelity: Fidelity | None) -> FamilyConfig:
+    found = family if isinstance(family, FamilyConfig) else load_family(family)
+    return found if fidelity is None else found.at_fidelity(fidelity)
 
 
 def _make_infos(steps: list[SessionStep]) -> dict[str, Any]:
@@ -188,6 +192,7 @@ class MultiChannelEnv(gym.Env[Float32Array, Float32Array]):
         family: the world's family, its name, or the path of a market TOML.
         split: which seeds: ``train``, ``validation`` or ``test``.
         reward: how the dense reward is made.
+        fidelity: ``aggregate``, ``auction``, or None for the family's own.
         render_mode: only None.
     """
 
@@ -198,11 +203,14 @@ class MultiChannelEnv(gym.Env[Float32Array, Float32Array]):
         family: str | Path | FamilyConfig = DEFAULT_FAMILY,
         split: Split = "train",
         reward: RewardSettings | None = None,
+        fidelity: Fidelity | None = None,
         render_mode: str | None = None,
     ) -> None:
         self.render_mode = render_mode
         self.observation_space, self.action_space = _make_spaces()
-        self._worlds = MultiChannelVectorEnv(1, (family,), split, AutoresetMode.DISABLED, reward=reward)
+        self._worlds = MultiChannelVectorEnv(
+            1, (family,), split, AutoresetMode.DISABLED, reward=reward, fidelity=fidelity
+        )
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

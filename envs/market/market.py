@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from envs.market.delivery import Outcome, deliver_hour, make_outcome
+from envs.market.audience import AudienceState, make_audience, start_audience
+from envs.market.delivery import deliver_hour
 from envs.market.delivery_state import (
     DELAY_RING_HOURS,
     ROW_FIELDS,
@@ -28,6 +29,7 @@ from envs.market.exogenous import (
     make_tables,
     start_worlds,
 )
+from envs.market.outcome import Outcome, make_outcome
 from envs.market.truth import TrueFactors, compute_true_factors
 from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.domain.channels import CHANNELS, NUM_CHANNELS, NUM_DEVICES
@@ -44,7 +46,7 @@ _CENSOR_LOW, _CENSOR_HIGH = 0.0999, 0.9001
 
 
 class BatchedMarket:
-    """Four channels over ``num_worlds`` worlds, at aggregate fidelity.
+    """Four channels over ``num_worlds`` worlds, at the family's fidelity.
 
     Attributes:
         family: the family that the worlds are drawn from.
@@ -64,6 +66,9 @@ class BatchedMarket:
         self._exogenous = make_exogenous_state(num_worlds)
         self._delivery = make_delivery_state(num_worlds)
         self._cells = make_cell_arrays(num_worlds)
+        self._by_auction = family.fidelity == "auction"
+        audience_size = self._tables.audience_size if self._by_auction else np.zeros(NUM_CHANNELS)
+        self._audience = make_audience(num_worlds, audience_size)
         self._delayed = np.array([PLATFORM_RULES[c].plan_delay_hours > 0 for c in CHANNELS])
         self._has_modifiers = np.array([PLATFORM_RULES[c].device_modifiers for c in CHANNELS])
         self._queued: PlanBatch | None = None
@@ -98,6 +103,7 @@ class BatchedMarket:
         self._exogenous.key[:] = keys
         start_worlds(self._exogenous, self._exogenous_params, self._tables)
         self._delivery = make_delivery_state(self.num_worlds)
+        start_audience(self._audience, keys)
         initial = self.make_initial_plan()
         self._queued = initial
         self._delivery.bid[:] = initial.bid_micros / MICROS
@@ -137,6 +143,8 @@ class BatchedMarket:
             self._tables,
             self._cells,
             outcome,
+            self._by_auction,
+            self._audience,
             rows,
         )
         self.hour += 1
@@ -269,11 +277,27 @@ def _step_worlds(
     tables: MarketTables,
     cells: CellArrays,
     outcome: Outcome,
+    by_auction: bool,
+    audience: AudienceState,
     rows: IntArray,
 ) -> None:
     """One hour of every world; ``rows`` receives each channel's newest reportable hour."""
     advance_exogenous(hour, exogenous, exogenous_params, tables)
-    deliver_hour(hour, bid, budget, modifier, active, exogenous, delivery, delivery_params, tables, cells, outcome)
+    deliver_hour(
+        hour,
+        bid,
+        budget,
+        modifier,
+        active,
+        exogenous,
+        delivery,
+        delivery_params,
+        tables,
+        cells,
+        outcome,
+        by_auction,
+        audience,
+    )
     ring = delivery.rows.shape[1]
     for w in range(rows.shape[0]):
         for c in range(NUM_CHANNELS):

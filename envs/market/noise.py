@@ -26,8 +26,10 @@ __all__ = [
     "Split",
     "compute_inverse_normal",
     "derive_next_keys",
+    "derive_stream",
     "make_world_keys",
     "sample_binomial",
+    "sample_from_stream",
     "sample_normal",
     "sample_poisson",
     "sample_uniform",
@@ -97,6 +99,19 @@ def sample_uniform(key: np.uint64, hour: int, slot: int) -> float:
     """A uniform draw from the open interval (0, 1)."""
     counter = np.uint64(hour) * _SLOTS + np.uint64(slot) + np.uint64(1)
     bits = _mix(key + counter * _GOLDEN)
+    return (float(bits >> _S12) + 0.5) * (1.0 / 4503599627370496.0)
+
+
+@njit(cache=True, inline="always")
+def derive_stream(key: np.uint64, hour: int, slot: int) -> np.uint64:
+    """The key of a stream of its own, for as many draws as an hour's slot may need."""
+    return _mix(_mix(key + (np.uint64(hour) * _SLOTS + np.uint64(slot) + np.uint64(1)) * _GOLDEN) ^ _MIX_1)
+
+
+@njit(cache=True, inline="always")
+def sample_from_stream(stream: np.uint64, index: int) -> float:
+    """Draw ``index`` of a stream: uniform on the open interval (0, 1)."""
+    bits = _mix(stream + (np.uint64(index) + np.uint64(1)) * _GOLDEN)
     return (float(bits >> _S12) + 0.5) * (1.0 / 4503599627370496.0)
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.market.delivery import Outcome
 from envs.market.market import BatchedMarket
 from envs.market.noise import derive_next_keys
+from envs.market.outcome import Outcome
 from envs.market.simulation import make_ledger
 from gaelp_rl.config.calibration import make_calibration_arrays
 from gaelp_rl.config.market import FamilyConfig

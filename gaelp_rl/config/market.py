@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from gaelp_rl.config.calibration import DEFAULT_CALIBRATION, MarketCalibration
+from gaelp_rl.config.fidelity import Fidelity
 from gaelp_rl.config.loading import load_config
 from gaelp_rl.config.strict import StrictModel
 from gaelp_rl.domain.conversion_delay import ConversionDelay
@@ -54,6 +55,7 @@ class FamilyConfig(StrictModel):
     outage_hours: int = Field(0, ge=0, le=240, description="length of one channel's outage, 0 for none")
     delay: ConversionDelay = ConversionDelay()
     calibration: MarketCalibration = Field(DEFAULT_CALIBRATION, description="the centre, by channel", repr=False)
+    fidelity: Fidelity = Field("aggregate", description="how closely each hour follows its auctions")
     daily_budget_micros: int = Field(500 * MICROS, gt=0)
     cpa_target_micros: int = Field(100 * MICROS, gt=0)
 
@@ -61,6 +63,10 @@ class FamilyConfig(StrictModel):
     def objective(self) -> Objective:
         """What the advertiser wants in this family."""
         return Objective(daily_budget_micros=self.daily_budget_micros, cpa_target_micros=self.cpa_target_micros)
+
+    def at_fidelity(self, fidelity: Fidelity) -> FamilyConfig:
+        """The same worlds, simulated at that fidelity."""
+        return self.model_copy(update={"fidelity": fidelity})
 
 
 FAMILIES: dict[str, FamilyConfig] = {

@@ -15,6 +15,7 @@ from gaelp_rl.domain.channels import CHANNELS
 from gaelp_rl.errors import DataError
 from gaelp_rl.evaluation.claim import ClaimVerdict
 from gaelp_rl.evaluation.comparison import FamilyComparison
+from gaelp_rl.evaluation.fidelity import FidelityCheck
 from gaelp_rl.evaluation.learning_curve import LearningCurve
 from gaelp_rl.evaluation.narrative import compute_cpa_text, describe_champion, describe_feasibility
 from gaelp_rl.evaluation.plots import (
@@ -44,6 +45,7 @@ class EvaluationReport:
         volume: the volume curve of the first family; None shows "no data".
         learning_curve: of the training run; None shows "no data".
         weekly_goal: conversions a week that the advertiser hopes for.
+        fidelity_check: policies at both market fidelities; None leaves the section out.
     """
 
     comparisons: tuple[FamilyComparison, ...]
@@ -52,6 +54,7 @@ class EvaluationReport:
     volume: VolumeCurve | None = None
     learning_curve: LearningCurve | None = None
     weekly_goal: float = 1000.0
+    fidelity_check: FidelityCheck | None = None
 
     @property
     def champion(self) -> str:

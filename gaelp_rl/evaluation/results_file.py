@@ -10,6 +10,7 @@ from typing import Any
 
 from gaelp_rl.domain.channels import CHANNELS
 from gaelp_rl.evaluation.comparison import FamilyComparison, PolicySummary
+from gaelp_rl.evaluation.fidelity import FidelityCheck
 from gaelp_rl.evaluation.statistics import Interval
 
 __all__ = ["RESULTS_SCHEMA", "ResultsMeta", "make_results", "write_json"]
@@ -33,7 +34,9 @@ class ResultsMeta:
     created_at: str
 
 
-def make_results(comparisons: Sequence[FamilyComparison], meta: ResultsMeta) -> dict[str, Any]:
+def make_results(
+    comparisons: Sequence[FamilyComparison], meta: ResultsMeta, check: FidelityCheck | None = None
+) -> dict[str, Any]:
     """The comparisons as plain JSON types.
 
     Layout (shares and FHO from 0 to 1, money in currency units, null where undefined)::
@@ -53,10 +56,14 @@ def make_results(comparisons: Sequence[FamilyComparison], meta: ResultsMeta) -> 
             conversions_per_day, conversions_per_week, soft_score
             plan_changes, mean_abs_change, is_comparator, knows_truth
             channels.<channel>        conversions_per_day, spend_per_day
+        fidelity_check                null, or: family, worlds, confidence
+          policies.<policy>           aggregate_fho_iqm, auction_fho_iqm, difference, difference_ci,
+                                      aggregate_conversions_per_day, auction_conversions_per_day
 
     Args:
         comparisons: one per family.
         meta: where the figures come from.
+        check: policies at both fidelities; None where none was made.
 
     Returns:
         The tree.
@@ -65,20 +72,25 @@ def make_results(comparisons: Sequence[FamilyComparison], meta: ResultsMeta) -> 
         "schema": RESULTS_SCHEMA,
         "meta": {"git_sha": meta.git_sha, "fidelity": meta.fidelity, "created_at": meta.created_at},
         "families": {comparison.family: _make_family(comparison) for comparison in comparisons},
+        "fidelity_check": None if check is None else _make_check(check),
     }
 
 
-def write_json(path: Path, comparisons: Sequence[FamilyComparison], meta: ResultsMeta) -> None:
+def write_json(
+    path: Path, comparisons: Sequence[FamilyComparison], meta: ResultsMeta, check: FidelityCheck | None = None
+) -> None:
     """Writes ``make_results`` to a file, whole or not at all.
 
     Args:
         path: where; its folder is made if missing.
         comparisons: one per family.
         meta: where the figures come from.
+        check: policies at both fidelities; None where none was made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(make_results(comparisons, meta), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    content = json.dumps(make_results(comparisons, meta, check), indent=1, allow_nan=False)
+    partial.write_text(content + "\n", encoding="utf-8")
     partial.replace(path)
 
 
@@ -126,6 +138,25 @@ def _make_policy(summary: PolicySummary) -> dict[str, Any]:
         "channels": {
             channel.value: {"conversions_per_day": float(conversions), "spend_per_day": float(spend)}
             for channel, conversions, spend in channels
+        },
+    }
+
+
+def _make_check(check: FidelityCheck) -> dict[str, Any]:
+    return {
+        "family": check.family,
+        "worlds": check.num_worlds,
+        "confidence": check.confidence,
+        "policies": {
+            row.policy: {
+                "aggregate_fho_iqm": row.aggregate_fho,
+                "auction_fho_iqm": row.auction_fho,
+                "difference": row.difference.difference,
+                "difference_ci": _make_interval(row.difference.interval),
+                "aggregate_conversions_per_day": row.aggregate_conversions_per_day,
+                "auction_conversions_per_day": row.auction_conversions_per_day,
+            }
+            for row in check.rows
         },
     }
 

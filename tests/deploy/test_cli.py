@@ -29,7 +29,7 @@ def replace_job(monkeypatch, module: str, function: str) -> list[tuple]:
     """Puts a stand-in for an experiment where the command will import it; returns its calls."""
     calls: list[tuple] = []
     stand_in = types.ModuleType(module)
-    setattr(stand_in, function, lambda *arguments: calls.append(arguments))
+    setattr(stand_in, function, lambda *arguments, **options: calls.append((*arguments, *options.values())))
     monkeypatch.setitem(sys.modules, module, stand_in)
     return calls
 
@@ -112,15 +112,28 @@ def test_sprint__refuses_an_unknown_setting_with_exit_code_2(monkeypatch, sprint
 def test_evaluate__has_the_documented_defaults(monkeypatch):
     calls = replace_job(monkeypatch, "experiments.evaluate", "run_evaluate")
     assert run("evaluate").exit_code == 0
-    assert calls == [([], ["campaign"], 200, 0, None, Path("runs/evaluate"))]
+    assert calls == [([], ["campaign"], 200, 0, None, Path("runs/evaluate"), "aggregate")]
 
 
 def test_evaluate__passes_repeated_options_on(monkeypatch):
     calls = replace_job(monkeypatch, "experiments.evaluate", "run_evaluate")
     repeated = ["--policy", "a", "--policy", "b", "--family", "wide", "--family", "mild"]
-    arguments = [*repeated, "--worlds", "9", "--seed", "2", "--json", "s.json", "--out", "o"]
+    arguments = [*repeated, "--worlds", "9", "--seed", "2", "--json", "s.json", "--out", "o", "--fidelity", "auction"]
     assert run("evaluate", *arguments).exit_code == 0
-    assert calls == [(["a", "b"], ["wide", "mild"], 9, 2, Path("s.json"), Path("o"))]
+    assert calls == [(["a", "b"], ["wide", "mild"], 9, 2, Path("s.json"), Path("o"), "auction")]
+
+
+def test_simulator_commands__pass_their_options_on(monkeypatch):
+    calls = replace_job(monkeypatch, "experiments.calibrate", "run_calibrate")
+    assert run("calibrate", "r.csv", "--plans", "p.csv", "--out", "m.toml", "--seed", "3").exit_code == 0
+    assert calls == [(Path("r.csv"), Path("p.csv"), Path("m.toml"), "calibrated", 3)]
+    calls = replace_job(monkeypatch, "experiments.auctiongym", "run_auctiongym_job")
+    assert run("auctiongym", "c.json", "--seeds", "4", "--out", "o.csv", "--compat").exit_code == 0
+    assert calls == [(Path("c.json"), 4, Path("o.csv"), True, "own")]
+    calls = replace_job(monkeypatch, "experiments.journey", "run_journey")
+    options = ["--model", "ads", "--choice", "mnl", "--users", "9", "--backend", "recsim", "--out", "s.csv"]
+    assert run("journey", *options).exit_code == 0
+    assert calls == [("ads", "mnl", "random", 9, 0, "recsim", Path("s.csv"))]
 
 
 def test_benchmark__runs_all_or_the_one_named(monkeypatch):
@@ -162,7 +175,7 @@ def test_doctor__finds_the_lock_of_this_checkout():
 
 def test_mlflow__serves_this_machine_only_with_the_unsafe_parts_off(monkeypatch, tmp_path):
     calls: list[tuple[str, list[str], dict[str, str]]] = []
-    monkeypatch.setattr(os, "execve", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(os, "execve", lambda *arguments, **options: calls.append((*arguments, *options.values())))
     database = tmp_path / "mlflow.db"
     database.touch()
     assert run("mlflow", "--database", str(database), "--port", "5001").exit_code == 0

@@ -117,3 +117,14 @@ def test_bad_action__is_refused_and_the_market_does_not_move(action: np.ndarray)
 def test_too_few_worlds_for_the_families__is_a_clear_error() -> None:
     with pytest.raises(ConfigError, match="1 worlds cannot cover 2 families"):
         MultiChannelVectorEnv(1, ("campaign", "wide"))
+
+
+def test_fidelity__is_the_familys_unless_given() -> None:
+    """The same seed and action, hour by hour another market."""
+    spends = []
+    for fidelity in (None, "aggregate", "auction"):
+        env = MultiChannelEnv(fidelity=fidelity)
+        env.reset(seed=1)
+        spends.append([env.step(np.zeros(8, dtype=np.float32))[4]["spend"] for _ in range(4)])
+    assert spends[0] == spends[1]
+    assert spends[1] != spends[2]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from envs.market.delivery import Outcome
 from envs.market.market import BatchedMarket
 from envs.market.noise import make_world_keys
+from envs.market.outcome import Outcome
 from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.domain.channels import CHANNELS, NUM_CHANNELS, Channel
 from gaelp_rl.domain.money import MICROS
