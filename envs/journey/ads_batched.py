@@ -225,18 +225,19 @@ def view_page(
         memory: ``scores`` and ``weights`` are overwritten.
     """
     size = slate.shape[0]
+    scores, seen = memory.scores, user.exposures
     exposures = 0
     for i in range(size):
-        memory.scores[i] = compute_creative_score(slate[i], user, parameters, choice.kind)
-        exposures += user.exposures[slate[i]]
-    clicked = choose_position(memory.scores, size, choice, memory.weights, draws.events[0])
+        scores[i] = compute_creative_score(slate[i], user, parameters, choice.kind)
+        exposures += seen[slate[i]]
+    clicked = choose_position(scores, size, choice, memory.weights, draws.events[0])
     converted, delay_hours = False, 0.0
     if clicked < size:
         converted, delay_hours = _respond_to_click(slate[clicked], user, draws, parameters)
     for i in range(size):
         topic = parameters.topic[slate[i]]
         user.interests[topic] = drift_interest(user.interests[topic], parameters.interest_step, draws.drift[i])
-        user.exposures[slate[i]] += 1
+        seen[slate[i]] += 1
     return PageView(clicked, converted, delay_hours, exposures)
 
 
@@ -252,19 +253,20 @@ def _fill_slate(
     creatives: IntArray,
     slate: IntArray,
 ) -> None:
-    draw_positions(key, step, 0, 2, memory.positions.shape[0], creatives)
+    positions, best = memory.positions, memory.best
+    draw_positions(key, step, 0, 2, positions.shape[0], creatives)
     if policy == RANDOM:
-        draw_positions(key, step, SLATE_SLOT, 1, slate.shape[0], memory.positions)
+        draw_positions(key, step, SLATE_SLOT, 1, slate.shape[0], positions)
     else:
-        for candidate in range(memory.positions.shape[0]):
+        for candidate in range(positions.shape[0]):
             creative = creatives[candidate]
             if policy == GREEDY_QUALITY:
                 liking = parameters.quality[creative]
             else:
                 liking = compute_creative_score(creative, user, parameters, choice.kind)
-            offer_candidate(memory, candidate, liking)
+            offer_candidate(positions, best, candidate, liking)
     for i in range(slate.shape[0]):
-        slate[i] = creatives[memory.positions[i]]
+        slate[i] = creatives[positions[i]]
 
 
 @njit(cache=True)

@@ -108,16 +108,17 @@ def _fill_slate(
     policy: int,
     memory: SlateMemory,
 ) -> None:
+    positions, best = memory.positions, memory.best
     if policy == RANDOM:
-        draw_positions(key, step, SLATE_SLOT, 1, memory.best.shape[0], memory.positions)
+        draw_positions(key, step, SLATE_SLOT, 1, best.shape[0], positions)
         return
-    for candidate in range(memory.positions.shape[0]):
+    for candidate in range(positions.shape[0]):
         topic = sample_topic(key, step, candidate, parameters.num_topics)
         if policy == GREEDY_QUALITY:
             liking = sample_quality(key, step, candidate, topic_quality[topic], parameters.quality_sd)
         else:
             liking = interests[topic]
-        offer_candidate(memory, candidate, liking)
+        offer_candidate(positions, best, candidate, liking)
 
 
 @njit(cache=True)
@@ -135,17 +136,18 @@ def _run_session(
     start = interests.mean()
     budget, step = parameters.time_budget, 0
     clicks, first, reward, quality_sum = 0.0, 0.0, 0.0, 0.0
-    size = memory.best.shape[0]
+    positions, scores, weights = memory.positions, memory.scores, memory.weights
+    size = scores.shape[0]
     while budget > 0.0 and step < parameters.max_steps:
         step += 1
         _fill_slate(key, step, interests, topic_quality, parameters, policy, memory)
         for i in range(size):
-            memory.scores[i] = interests[sample_topic(key, step, memory.positions[i], parameters.num_topics)]
-        clicked = choose_position(memory.scores, size, choice, memory.weights, sample_uniform(key, step, CHOICE_SLOT))
+            scores[i] = interests[sample_topic(key, step, positions[i], parameters.num_topics)]
+        clicked = choose_position(scores, size, choice, weights, sample_uniform(key, step, CHOICE_SLOT))
         if clicked == size:
             budget -= parameters.step_penalty
             continue
-        candidate = memory.positions[clicked]
+        candidate = positions[clicked]
         topic = sample_topic(key, step, candidate, parameters.num_topics)
         quality = sample_quality(key, step, candidate, topic_quality[topic], parameters.quality_sd)
         flip = sample_uniform(key, step, FLIP_SLOT)

@@ -53,12 +53,15 @@ def _fill_slate(
     policy: int,
     memory: SlateMemory,
 ) -> None:
+    positions, best = memory.positions, memory.best
     if policy == RANDOM:
-        draw_positions(key, step, SLATE_SLOT, 1, memory.best.shape[0], memory.positions)
+        draw_positions(key, step, SLATE_SLOT, 1, best.shape[0], positions)
         return
-    for candidate in range(memory.positions.shape[0]):
+    for candidate in range(positions.shape[0]):
         topic, quality = _sample_document(key, step, candidate, parameters)
-        offer_candidate(memory, candidate, quality if policy == GREEDY_QUALITY else affinities[topic] + quality)
+        offer_candidate(
+            positions, best, candidate, quality if policy == GREEDY_QUALITY else affinities[topic] + quality
+        )
 
 
 @njit(cache=True)
@@ -73,18 +76,19 @@ def _run_session(
 ) -> SessionRow:
     sample_affinities(key, parameters, affinities)
     clicks, first, quality_sum = 0.0, 0.0, 0.0
-    size = memory.best.shape[0]
+    positions, scores, weights = memory.positions, memory.scores, memory.weights
+    size = scores.shape[0]
     for step in range(1, parameters.max_steps + 1):
         _fill_slate(key, step, affinities, parameters, policy, memory)
         for i in range(size):
-            topic, quality = _sample_document(key, step, memory.positions[i], parameters)
-            memory.scores[i] = affinities[topic] + quality
+            topic, quality = _sample_document(key, step, positions[i], parameters)
+            scores[i] = affinities[topic] + quality
         uniform = sample_uniform(key, step, CHOICE_SLOT)
-        clicked = choose_position(memory.scores, size, choice, memory.weights, uniform)
+        clicked = choose_position(scores, size, choice, weights, uniform)
         if clicked < size:
             clicks += 1.0
             first += 1.0 if clicked == 0 else 0.0
-            quality_sum += _sample_document(key, step, memory.positions[clicked], parameters)[1]
+            quality_sum += _sample_document(key, step, positions[clicked], parameters)[1]
             clicks_by_step[step - 1] += 1
     nan = np.nan
     length = float(parameters.max_steps)

@@ -74,13 +74,14 @@ def engage_user(
 @njit(cache=True)
 def _choose_first(key: np.uint64, step: int, policy: int, memory: SlateMemory) -> int:
     """The candidate on the slate's first position; no other matters."""
+    positions, best = memory.positions, memory.best
     if policy == RANDOM:
-        draw_positions(key, step, SLATE_SLOT, 1, memory.best.shape[0], memory.positions)
+        draw_positions(key, step, SLATE_SLOT, 1, best.shape[0], positions)
     else:
         sign = 1.0 if policy == GREEDY_PCTR else -1.0
-        for candidate in range(memory.positions.shape[0]):
-            offer_candidate(memory, candidate, sign * sample_uniform(key, step, 2 * candidate))
-    return int(memory.positions[0])
+        for candidate in range(positions.shape[0]):
+            offer_candidate(positions, best, candidate, sign * sample_uniform(key, step, 2 * candidate))
+    return int(positions[0])
 
 
 @njit(cache=True)

@@ -45,21 +45,22 @@ def make_slate_memory(sizes: SessionSizes) -> SlateMemory:
 
 
 @njit(cache=True, inline="always")
-def offer_candidate(memory: SlateMemory, candidate: int, liking: float) -> None:
+def offer_candidate(positions: NDArray[np.int64], best: NDArray[np.float64], candidate: int, liking: float) -> None:
     """Keeps the slate the best of the candidates offered so far; of equals, the first offered.
 
     Args:
-        memory: its ``positions`` and ``best`` are updated.
+        positions: int64 [at least slate]; of a ``SlateMemory``, updated.
+        best: float64 [slate]; of the same, updated.
         candidate: position, offered in rising order from 0.
         liking: more is better.
     """
-    size = memory.best.shape[0]
-    if candidate >= size and liking <= memory.best[size - 1]:
+    last = best.shape[0] - 1
+    if candidate > last and liking <= best[last]:
         return
-    place = min(candidate, size - 1)
-    while place > 0 and memory.best[place - 1] < liking:
-        memory.best[place] = memory.best[place - 1]
-        memory.positions[place] = memory.positions[place - 1]
+    place = min(candidate, last)
+    while place > 0 and best[place - 1] < liking:
+        best[place] = best[place - 1]
+        positions[place] = positions[place - 1]
         place -= 1
-    memory.best[place] = liking
-    memory.positions[place] = candidate
+    best[place] = liking
+    positions[place] = candidate

@@ -28,6 +28,7 @@ __all__ = [
     "draw_positions",
     "make_run_key",
     "make_user_key",
+    "make_user_keys",
 ]
 
 USER_STEP = 0
@@ -56,6 +57,15 @@ def make_run_key(seed: int) -> np.uint64:
 def make_user_key(run_key: np.uint64, user: int) -> np.uint64:
     """The key of one user's draws."""
     return derive_stream(run_key, user, 0)
+
+
+@njit(cache=True)
+def make_user_keys(run_key: np.uint64, users: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The keys of some users, uint64 [users]."""
+    keys = np.empty(users.shape[0], dtype=np.uint64)
+    for i in range(users.shape[0]):
+        keys[i] = make_user_key(run_key, users[i])
+    return keys
 
 
 @njit(cache=True)
