@@ -49,3 +49,13 @@ def make_agent(bidder: str = "TruthfulBidder", allocator: str = "OracleAllocator
         "bidder": {"type": bidder, "kwargs": kwargs},
     }
     return entry | changes
+
+
+def make_learner(kind: str, memory: int = 0) -> dict:
+    """An agent that learns its click probabilities, with a bidder of any kind."""
+    allocator = {"type": "PyTorchLogisticRegressionAllocator", "kwargs": {"embedding_size": 2, "num_items": 4}}
+    kwargs = {} if kind == "TruthfulBidder" else {"gamma_sigma": 0.05}
+    if kind == "PolicyLearningBidder":
+        kwargs["loss"] = "TRPO"
+    bidder = {"type": kind, "kwargs": kwargs}
+    return make_agent(name=kind, memory=memory) | {"allocator": allocator, "bidder": bidder}
