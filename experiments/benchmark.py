@@ -20,13 +20,14 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from envs.market.market import BatchedMarket
 from envs.market.noise import make_world_keys
 from envs.market.simulation import make_ledger
+from experiments.benchmark_simulators import SimulatorSizes, measure_simulators
+from experiments.measurement import Measurement, render_measurements
+from experiments.progress import make_console
 from experiments.worlds import ENV_NAME, make_env_creator, make_training_config
 from gaelp_rl.config.market import DEFAULT_FAMILY, load_family
 from gaelp_rl.config.sprint import SprintConfig
@@ -42,11 +43,9 @@ from gaelp_rl.features.builder import build_observation
 __all__ = [
     "BENCHMARKS",
     "BenchmarkSizes",
-    "Measurement",
     "measure_learner",
     "measure_market",
     "measure_training",
-    "render_measurements",
     "run_benchmark",
 ]
 
@@ -57,7 +56,7 @@ _NEVER = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkSizes:
-    """How much is measured; the defaults take about two minutes in all.
+    """How much is measured; the defaults take about four minutes in all.
 
     Attributes:
         worlds: batch of the market benchmark.
@@ -66,6 +65,7 @@ class BenchmarkSizes:
         calls: learner calls that are timed, of ``updates_per_call`` minibatches each.
         stock_updates: updates of the stock learner that are timed.
         days: days of all worlds that our training is timed over; the stock one gets a single day.
+        simulators: sizes of the simulators' benchmark.
     """
 
     worlds: int = 1_024
@@ -74,34 +74,7 @@ class BenchmarkSizes:
     calls: int = 30
     stock_updates: int = 60
     days: int = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One figure and what it is held against.
-
-    Attributes:
-        name: what was measured.
-        figure: CPU time per item, or items per CPU second.
-        unit: of ``figure``.
-        against: the peer or goal; empty where there is none.
-        against_figure: the peer's figure in the same unit; None where there is none.
-        is_rate: whether more is better.
-    """
-
-    name: str
-    figure: float
-    unit: str
-    against: str = ""
-    against_figure: float | None = None
-    is_rate: bool = False
-
-    @property
-    def ratio(self) -> float | None:
-        """How many times better than the peer or goal; None where there is none."""
-        if self.against_figure is None:
-            return None
-        return self.figure / self.against_figure if self.is_rate else self.against_figure / self.figure
+    simulators: SimulatorSizes = dataclasses.field(default_factory=SimulatorSizes)
 
 
 def measure_market(sizes: BenchmarkSizes) -> list[Measurement]:
@@ -148,7 +121,12 @@ def measure_training(sizes: BenchmarkSizes) -> list[Measurement]:
 
 
 BENCHMARKS: Mapping[str, Callable[[BenchmarkSizes], list[Measurement]]] = MappingProxyType(
-    {"market": measure_market, "learner": measure_learner, "training": measure_training}
+    {
+        "market": measure_market,
+        "simulators": lambda sizes: measure_simulators(sizes.simulators),
+        "learner": measure_learner,
+        "training": measure_training,
+    }
 )
 """Every benchmark by name."""
 
@@ -174,7 +152,7 @@ def run_benchmark(
     if not set(names) <= set(BENCHMARKS):
         msg = f"benchmark {name!r} does not exist.{suggest(name, [*BENCHMARKS, 'all'])}"
         raise UnknownReferenceError(msg)
-    console, sizes = console or Console(), sizes or BenchmarkSizes()
+    console, sizes = console or make_console(), sizes or BenchmarkSizes()
     measurements = []
     for one in names:
         with console.status(f"measuring {one}"):
@@ -183,25 +161,6 @@ def run_benchmark(
     path = _write_json(out, name, measurements)
     console.print(f"written to {path}")
     return measurements
-
-
-def render_measurements(measurements: list[Measurement]) -> Table:
-    """One row per measurement."""
-    table = Table(
-        title=f"CPU time, one thread · {platform.machine()}, {os.cpu_count()} cores",
-        caption="A ratio above 1 is in our favour.",
-        box=SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-    )
-    table.add_column("what")
-    for heading in ("figure", "unit", "against", "its figure", "ratio"):
-        table.add_column(heading, justify="left" if heading in {"unit", "against"} else "right", no_wrap=True)
-    for row in measurements:
-        theirs = "" if row.against_figure is None else f"{row.against_figure:,.4g}"
-        ratio = "" if row.ratio is None else f"{row.ratio:,.1f}x"
-        table.add_row(row.name, f"{row.figure:,.4g}", row.unit, row.against, theirs, ratio)
-    return table
 
 
 def _time_market(sizes: BenchmarkSizes) -> tuple[float, float, float]:

@@ -13,12 +13,12 @@ import experiments.benchmark as benchmark
 from experiments.benchmark import (
     BENCHMARKS,
     BenchmarkSizes,
-    Measurement,
     measure_learner,
     measure_market,
     measure_training,
     run_benchmark,
 )
+from experiments.measurement import Measurement
 from gaelp_rl.config.training import TrainingConfig
 from gaelp_rl.errors import UnknownReferenceError
 
