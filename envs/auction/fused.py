@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from envs.auction.catalogue import Catalogue
-from envs.auction.kernels import find_best_items
+from envs.auction.kernels import Bench, find_best_items, make_bench
 from envs.auction.rounds import Rounds, Terms, draw_rounds, group_by_agent, make_rounds
 from envs.auction.settlement import (
     Offers,
@@ -68,10 +68,7 @@ class FusedDesk(NamedTuple):
     outcomes: Outcomes
     starts: NDArray[np.int64]
     order: NDArray[np.int64]
-    contexts: NDArray[np.float64]
-    scratch: NDArray[np.float64]
-    worth: NDArray[np.float64]
-    item: NDArray[np.int64]
+    bench: Bench
 
 
 def make_desk(terms: Terms, capacity: int) -> FusedDesk:
@@ -83,10 +80,7 @@ def make_desk(terms: Terms, capacity: int) -> FusedDesk:
         make_outcomes(size),
         np.empty(terms.num_agents + 1, dtype=np.int64),
         np.empty(size, dtype=np.int64),
-        np.empty((terms.embedding_size, capacity)),
-        np.empty(capacity),
-        np.empty(capacity),
-        np.empty(capacity, dtype=np.int64),
+        make_bench(terms.embedding_size, capacity),
     )
 
 
@@ -101,27 +95,25 @@ def offer_best_items(count: int, terms: Terms, world: int, catalogue: Catalogue,
         catalogue: of all worlds.
         desk: its ``offers`` are overwritten, but for bids and shading factors.
     """
-    k = terms.num_participants
+    k, bench = terms.num_participants, desk.bench
     offers, order, starts = desk.offers, desk.order, desk.starts
     group_by_agent(desk.rounds.participants, count * k, starts, order)
     for a in range(terms.num_agents):
         first, last = starts[a], starts[a + 1]
-        for j in range(terms.embedding_size):
-            for n in range(last - first):
-                desk.contexts[j, n] = desk.rounds.context[j, order[first + n] // k]
+        for n in range(last - first):
+            r = order[first + n] // k
+            for j in range(terms.embedding_size):
+                bench.contexts[j, n] = desk.rounds.context[j, r]
         low, high = catalogue.first_item[a], catalogue.first_item[a + 1]
         item_values = catalogue.item_values[world, low:high]
-        weights = catalogue.weights[world, low:high]
-        find_best_items(weights, item_values, desk.contexts, last - first, desk.scratch, desk.worth, desk.item)
+        find_best_items(catalogue.weights[world, low:high], item_values, last - first, bench)
         for n in range(last - first):
             q = order[first + n]
-            item_value = item_values[desk.item[n]]
-            ctr = desk.worth[n] / item_value
-            offers.item[q] = desk.item[n]
-            offers.item_value[q] = item_value
-            offers.estimated_ctr[q] = ctr
-            offers.true_ctr[q] = ctr
-            offers.best_expected_value[q] = ctr * item_value
+            offers.item[q] = bench.item[n]
+            offers.item_value[q] = item_values[bench.item[n]]
+            offers.estimated_ctr[q] = bench.ctr[n]
+            offers.true_ctr[q] = bench.ctr[n]
+            offers.best_expected_value[q] = bench.ctr[n] * item_values[bench.item[n]]
 
 
 @njit(cache=True, error_model="numpy")

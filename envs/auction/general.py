@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from envs.auction.advertisers import Advertiser
 from envs.auction.agents import AgentRecords
-from envs.auction.kernels import compute_click_probabilities, find_best_items
+from envs.auction.kernels import compute_click_probabilities, find_best_items, make_bench
 from envs.auction.rounds import Rounds, Terms, draw_rounds, group_by_agent, make_rounds
 from envs.auction.settlement import (
     Offers,
@@ -106,14 +106,21 @@ def _collect_offers(a: int, advertiser: Advertiser, desk: GeneralDesk) -> NDArra
     offers.estimated_ctr[places] = estimated_ctr
     offers.bid[places], offers.gamma[places] = drawn.bid, drawn.gamma
     desk.propensity[places] = drawn.propensity
-    best, best_item = np.empty(n), np.empty(n, dtype=np.int64)
-    find_best_items(advertiser.weights, advertiser.item_values, users, n, np.empty(n), best, best_item)
-    true_ctr = np.where(
-        item == best_item, best / item_value, compute_click_probabilities(advertiser.weights, users, item)
-    )
-    offers.true_ctr[places] = true_ctr
-    offers.best_expected_value[places] = np.where(item == best_item, true_ctr * item_value, best)
+    _add_truth(advertiser, users, places, offers)
     return contexts
+
+
+def _add_truth(advertiser: Advertiser, users: NDArray[np.float64], places: NDArray[np.int64], offers: Offers) -> None:
+    """What the agent does not know: the offered item's click probability, and the best item's worth."""
+    n, item, item_value = places.size, offers.item[places], offers.item_value[places]
+    bench = make_bench(*users.shape)
+    bench.contexts[:] = users
+    find_best_items(advertiser.weights, advertiser.item_values, n, bench)
+    true_ctr = np.empty(n)
+    compute_click_probabilities(advertiser.weights, bench.contexts, item, n, true_ctr)
+    best = bench.ctr * advertiser.item_values[bench.item]
+    offers.true_ctr[places] = true_ctr
+    offers.best_expected_value[places] = np.maximum(best, true_ctr * item_value)
 
 
 def _make_records(contexts: NDArray[np.float64], places: NDArray[np.int64], desk: GeneralDesk) -> AgentRecords:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.auction.agents import AgentRecords, BidDraw
-from envs.auction.kernels import find_best_items
+from envs.auction.kernels import find_best_items, make_bench
 
 __all__ = ["OracleAllocator", "TruthfulBidder"]
 
@@ -25,11 +25,10 @@ class OracleAllocator:
         self, contexts: NDArray[np.float64], item_values: NDArray[np.float64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Picks for each context the item with the highest worth; see `Allocator.select`."""
-        n = contexts.shape[0]
-        worth, item = np.empty(n), np.empty(n, dtype=np.int64)
-        users = np.ascontiguousarray(contexts[:, :-1].T)
-        find_best_items(self._weights, np.ascontiguousarray(item_values), users, n, np.empty(n), worth, item)
-        return item, worth / item_values[item]
+        bench = make_bench(contexts.shape[1] - 1, contexts.shape[0])
+        bench.contexts[:] = contexts[:, :-1].T
+        find_best_items(self._weights, np.ascontiguousarray(item_values), contexts.shape[0], bench)
+        return bench.item, bench.ctr
 
     def update(self, records: AgentRecords) -> None:
         """There is nothing to learn."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
-from envs.auction.kernels import compute_click_probabilities, compute_exponential, find_best_items
+from envs.auction.kernels import compute_click_probabilities, compute_exponential, find_best_items, make_bench
 
 
 @njit
@@ -23,25 +23,44 @@ def test_exponential__is_the_librarys(x):
 
 
 def find(weights, item_values, contexts):
-    n = contexts.shape[1]
-    worth, item = np.empty(n), np.empty(n, dtype=np.int64)
-    find_best_items(weights, item_values, contexts, n, np.empty(n), worth, item)
-    return worth, item
+    bench = make_bench(*contexts.shape)
+    bench.contexts[:] = contexts
+    find_best_items(weights, item_values, contexts.shape[1], bench)
+    return bench.ctr, bench.item
+
+
+def compute(weights, contexts, item):
+    ctr = np.empty(item.size)
+    compute_click_probabilities(weights, contexts, item, item.size, ctr)
+    return ctr
 
 
 @given(st.integers(1, 9), st.integers(1, 15), st.integers(1, 20), st.integers(0, 2**32 - 1))
 def test_find_best_items__is_numpys_argmax(d, items, users, seed):
+    """Up to what single precision can tell apart."""
     rng = np.random.default_rng(seed)
     weights, item_values = rng.normal(size=(items, d + 1)), rng.lognormal(size=items)
-    contexts = rng.normal(size=(d, users))
+    contexts, each = rng.normal(size=(d, users)), np.arange(users)
     ctr = 1.0 / (1.0 + np.exp(-(weights[:, :d] @ contexts + weights[:, d:])))
     worths = ctr * item_values[:, None]
-    worth, item = find(weights, item_values, contexts)
-    assert (item == worths.argmax(axis=0)).all()
-    np.testing.assert_allclose(worth, worths.max(axis=0), rtol=1e-13)
+    best_ctr, item = find(weights, item_values, contexts)
+    np.testing.assert_allclose(worths[item, each], worths.max(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(best_ctr, ctr[item, each], rtol=1e-13)
     chosen = rng.integers(items, size=users)
-    expected = ctr[chosen, np.arange(users)]
-    np.testing.assert_allclose(compute_click_probabilities(weights, contexts, chosen), expected, rtol=1e-13)
+    np.testing.assert_allclose(compute(weights, contexts, chosen), ctr[chosen, each], rtol=1e-13)
+
+
+def test_find_best_items__hardly_ever_takes_a_second_best():
+    rng = np.random.default_rng(0)
+    weights, item_values, contexts = (
+        rng.normal(size=(12, 6)),
+        rng.lognormal(0.1, 0.2, 12),
+        rng.normal(size=(5, 100_000)),
+    )
+    worths = item_values[:, None] / (1.0 + np.exp(-(weights[:, :5] @ contexts + weights[:, 5:])))
+    item = find(weights, item_values, contexts)[1]
+    assert (item != worths.argmax(axis=0)).mean() < 1e-4
+    assert (worths.max(axis=0) - worths[item, np.arange(100_000)]).mean() < 1e-10
 
 
 def test_find_best_items__takes_the_first_of_equals():
@@ -50,14 +69,19 @@ def test_find_best_items__takes_the_first_of_equals():
 
 
 def test_click_probability__stays_within_bounds_for_extreme_contexts():
-    ctr = compute_click_probabilities(np.array([[1.0, 0.0]]), np.array([[-1e6, 1e6]]), np.zeros(2, dtype=np.int64))
+    ctr = compute(np.array([[1.0, 0.0]]), np.array([[-1e6, 1e6]]), np.zeros(2, dtype=np.int64))
     assert 0.0 <= ctr[0] < 1e-300
     assert ctr[1] == 1.0
+
+
+def test_find_best_items__survives_extreme_contexts():
+    ctr, item = find(np.array([[1.0, 0.0], [-1.0, 0.0]]), np.ones(2), np.array([[-1e6, 1e6, 1e300]]))
+    assert item.tolist() == [1, 0, 0]
+    assert ctr.tolist() == [1.0, 1.0, 1.0]
 
 
 @given(st.floats(-30, 30), st.floats(-30, 30), st.floats(-4, -3))
 def test_click_probability__is_monotone_in_the_dot_product(low, high, intercept):
     low, high = sorted((low, high))
-    weights, contexts = np.array([[1.0, intercept]]), np.array([[low, high]])
-    ctr = compute_click_probabilities(weights, contexts, np.zeros(2, dtype=np.int64))
+    ctr = compute(np.array([[1.0, intercept]]), np.array([[low, high]]), np.zeros(2, dtype=np.int64))
     assert ctr[0] <= ctr[1]
