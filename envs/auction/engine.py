@@ -92,7 +92,7 @@ class AuctionEngine:
 
     def _simulate_compiled(self, agents: _FusedAgents, totals: NDArray[np.float64]) -> None:
         num_rounds = self.config.rounds_per_iter
-        desk = fused.make_desk(self.terms, min(num_rounds, fused.CHUNK_ROUNDS))
+        desk = fused.make_desk(self.terms, fused.choose_chunk_rounds(self.terms, num_rounds))
         shading = agents.shading
         log = _make_log(num_rounds * self.terms.num_participants) if shading.explores.any() else _NO_LOG
         worlds = np.arange(len(self.seeds))

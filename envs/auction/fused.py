@@ -26,10 +26,22 @@ from envs.auction.settlement import (
     settle_rounds,
 )
 
-__all__ = ["CHUNK_ROUNDS", "FusedDesk", "Shading", "ShadingLog", "make_desk", "offer_best_items", "simulate_worlds"]
+__all__ = [
+    "CHUNK_ROUNDS",
+    "FusedDesk",
+    "Shading",
+    "ShadingLog",
+    "choose_chunk_rounds",
+    "make_desk",
+    "offer_best_items",
+    "simulate_worlds",
+]
 
 CHUNK_ROUNDS = 1024
-"""Auctions that are simulated together."""
+"""Auctions that are simulated together, at least."""
+
+_CHUNK_OFFERS_PER_AGENT = 128
+_MAX_CHUNK_ROUNDS = 16384
 
 
 class Shading(NamedTuple):
@@ -69,6 +81,12 @@ class FusedDesk(NamedTuple):
     starts: NDArray[np.int64]
     order: NDArray[np.int64]
     bench: Bench
+
+
+def choose_chunk_rounds(terms: Terms, num_rounds: int) -> int:
+    """Auctions to simulate together: enough of them for every agent to make its offers by the hundred."""
+    enough = _CHUNK_OFFERS_PER_AGENT * terms.num_agents // terms.num_participants
+    return min(num_rounds, _MAX_CHUNK_ROUNDS, max(CHUNK_ROUNDS, enough))
 
 
 def make_desk(terms: Terms, capacity: int) -> FusedDesk:

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from envs.auction.config import BIDDERS
-from envs.auction.run import run_auctiongym
-from tests.envs.auction.reference_data import make_agent, make_config, make_learner
+from envs.auction.run import measure_auction_rate, run_auctiongym
+from tests.envs.auction.reference_data import load_reference_config, make_agent, make_config, make_learner
 
 
 def test_run__counts_iterations_across_runs_of_each_seed():
@@ -46,3 +46,9 @@ def test_run__agents_of_every_kind_meet_and_learn(memory):
                 assert figures[iteration, kind, "allocation_regret"] > 0.0
                 assert math.isfinite(figures[iteration, kind, "net_utility"])
                 assert ((iteration, kind, "gamma") in figures) == (kind != "TruthfulBidder")
+
+
+def test_rate__is_that_of_compiled_code():
+    """AuctionGym makes about 5,500 auctions a second; a hundred times that leaves room for a busy machine."""
+    config = load_reference_config("sp_truthful_oracle")
+    assert measure_auction_rate(config, 50_000, repeats=3) > 550_000
