@@ -186,3 +186,18 @@ def test_engine__plays_a_config_of_its_own_kind_in_chunks_of_any_size(monkeypatc
     whole = simulate(config, iterations=2)
     monkeypatch.setattr("envs.auction.fused.CHUNK_ROUNDS", 37)
     np.testing.assert_allclose(simulate(config, iterations=2), whole, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("compat", [True, False])
+def test_engine__only_auctiongym_leaves_the_top_out_of_the_shading_grid(compat, compiled, monkeypatch):
+    asked = []
+
+    def answer(gamma, utility, closed_top, otherwise):
+        asked.append(closed_top)
+        return otherwise
+
+    for module in ("engine", "empirical"):
+        monkeypatch.setattr(f"envs.auction.{module}.compute_best_gamma", answer)
+    simulate(make_config(agents=SHADED, num_participants_per_round=2), [0], compat, compiled=compiled)
+    assert asked == [not compat] * 2
