@@ -6,6 +6,7 @@ worth into a bid by a shading factor gamma. Both work on whole batches and learn
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple, Protocol, Self, runtime_checkable
 
@@ -60,10 +61,10 @@ class AgentRecords:
         """Worth of the click minus the logged price where won, else 0: float64 [n], USD."""
         return np.where(self.won, self.item_value * self.click - self.price, 0.0)
 
-    def append(self, later: Self) -> Self:
-        """These records followed by ``later`` ones."""
-        pairs = ((getattr(self, f.name), getattr(later, f.name)) for f in fields(self))
-        return type(self)(*(np.concatenate(pair) for pair in pairs))
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """One log of several, at least one, in their order."""
+        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
     def keep_last(self, count: int) -> Self:
         """The last ``count`` records; none for 0."""

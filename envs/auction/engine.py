@@ -68,35 +68,40 @@ class AuctionEngine:
             for world, seed in enumerate(self.seeds)
         ]
 
-    def simulate_iteration(self) -> NDArray[np.float64]:
+    def simulate_iteration(self, learn: bool = True) -> NDArray[np.float64]:
         """Simulates ``rounds_per_iter`` auctions in every world; then agents learn.
+
+        Args:
+            learn: False leaves agents as they are, for an iteration that none follows in its run.
 
         Returns:
             float64 [worlds, agents, len(Total)]; what each agent's auctions came to.
         """
         totals = np.zeros((len(self.seeds), len(self.agents), len(Total)))
         if self._fused is not None:
-            self._simulate_compiled(self._fused, totals)
+            self._simulate_compiled(self._fused, totals, learn)
         else:
-            self._simulate_general(totals)
+            self._simulate_general(totals, learn)
         self._first_round += self.config.rounds_per_iter
         return totals
 
-    def _simulate_general(self, totals: NDArray[np.float64]) -> None:
+    def _simulate_general(self, totals: NDArray[np.float64], learn: bool) -> None:
         num_rounds = self.config.rounds_per_iter
         desk = general.GeneralDesk(self.terms, min(num_rounds, general.GENERAL_CHUNK_ROUNDS))
         for world, advertisers in enumerate(self._advertisers):
-            general.simulate_world(
-                self._streams[world], self._first_round, num_rounds, advertisers, desk, totals[world]
-            )
+            stream = self._streams[world]
+            logs = general.simulate_world(stream, self._first_round, num_rounds, advertisers, desk, totals[world])
+            if learn:
+                general.learn_from_logs(advertisers, logs)
 
-    def _simulate_compiled(self, agents: _FusedAgents, totals: NDArray[np.float64]) -> None:
+    def _simulate_compiled(self, agents: _FusedAgents, totals: NDArray[np.float64], learn: bool) -> None:
         num_rounds = self.config.rounds_per_iter
         desk = fused.make_desk(self.terms, fused.choose_chunk_rounds(self.terms, num_rounds))
         shading = agents.shading
-        log = _make_log(num_rounds * self.terms.num_participants) if shading.explores.any() else _NO_LOG
+        logs = learn and bool(shading.explores.any())
+        log = _make_log(num_rounds * self.terms.num_participants) if logs else _NO_LOG
         worlds = np.arange(len(self.seeds))
-        for batch in np.split(worlds, worlds[1:]) if log is not _NO_LOG else [worlds]:
+        for batch in np.split(worlds, worlds[1:]) if logs else [worlds]:
             fused.simulate_worlds(
                 batch,
                 self._streams,
@@ -109,7 +114,7 @@ class AuctionEngine:
                 log,
                 totals,
             )
-            if log is not _NO_LOG:
+            if logs:
                 _move_means(int(batch[0]), shading, log, closed_top=not self._compat)
 
 

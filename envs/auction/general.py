@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +19,7 @@ from envs.auction.settlement import (
     settle_rounds,
 )
 
-__all__ = ["GENERAL_CHUNK_ROUNDS", "GeneralDesk", "simulate_world"]
+__all__ = ["GENERAL_CHUNK_ROUNDS", "GeneralDesk", "learn_from_logs", "simulate_world"]
 
 GENERAL_CHUNK_ROUNDS = 8192
 """Auctions that are simulated together."""
@@ -58,16 +56,19 @@ def simulate_world(
     advertisers: list[Advertiser],
     desk: GeneralDesk,
     totals: NDArray[np.float64],
-) -> None:
-    """Simulates ``num_rounds`` auctions of one world; then its agents learn and forget.
+) -> list[AgentRecords | None]:
+    """Simulates ``num_rounds`` auctions of one world.
 
     Args:
         stream: of the world.
         first_round: number of the first auction, over all iterations and runs.
         num_rounds: auctions.
-        advertisers: the world's agents; they change.
+        advertisers: the world's agents.
         desk: workspace.
         totals: float64 [agents, len(Total)]; added to.
+
+    Returns:
+        Each agent's log, what it remembers from before included; None for one that keeps no records.
     """
     terms = desk.terms
     logs: list[list[AgentRecords]] = [[] for _ in advertisers]
@@ -87,9 +88,22 @@ def simulate_world(
         for a, advertiser in enumerate(advertisers):
             if advertiser.keeps_records:
                 logs[a].append(_make_records(contexts[a], desk.find_places(a), desk))
-    for advertiser, log in zip(advertisers, logs, strict=True):
-        if log:
-            _learn(advertiser, reduce(AgentRecords.append, log))
+    return [AgentRecords.join(log) if log else None for log in logs]
+
+
+def learn_from_logs(advertisers: list[Advertiser], logs: list[AgentRecords | None]) -> None:
+    """Updates agents from their logs, unless those are empty, and keeps what they remember.
+
+    Args:
+        advertisers: the world's agents; they change.
+        logs: as returned by `simulate_world`.
+    """
+    for advertiser, records in zip(advertisers, logs, strict=True):
+        if records is not None:
+            if len(records):
+                advertiser.allocator.update(records)
+                advertiser.bidder.update(records)
+            advertiser.remembered = records.keep_last(advertiser.memory) if advertiser.memory else None
 
 
 def _collect_offers(a: int, advertiser: Advertiser, desk: GeneralDesk) -> NDArray[np.float64]:
@@ -155,11 +169,3 @@ def _add_remembered(a: int, records: AgentRecords, totals: NDArray[np.float64]) 
     unpaid = np.zeros(len(records))
     outcomes = Outcomes(records.price, unpaid, records.second_price, records.click, records.won)
     add_log_totals(len(records), np.full(len(records), a), offers, outcomes, totals)
-
-
-def _learn(advertiser: Advertiser, records: AgentRecords) -> None:
-    """Updates the agent from its log, unless that is empty, and cuts the log to what it remembers."""
-    if len(records):
-        advertiser.allocator.update(records)
-        advertiser.bidder.update(records)
-    advertiser.remembered = records.keep_last(advertiser.memory) if advertiser.memory else None

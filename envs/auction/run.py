@@ -43,7 +43,8 @@ def run_auctiongym(
         for iteration in range(config.num_runs * config.num_iter):
             if iteration > 0 and iteration % config.num_iter == 0:
                 engine.start_run()
-            totals = engine.simulate_iteration()[0]
+            is_last = (iteration + 1) % config.num_iter == 0
+            totals = engine.simulate_iteration(learn=not is_last)[0]
             rows += iterate_metric_rows(config_name, seed, iteration, engine.agents, totals)
             done += 1
             if on_iteration is not None:

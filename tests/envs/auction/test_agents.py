@@ -19,8 +19,8 @@ def make_records(first, last):
     return AgentRecords(**(columns | special))
 
 
-def test_records__append_and_keep_in_order():
-    joined = make_records(0, 3).append(make_records(3, 7))
+def test_records__join_and_keep_in_order():
+    joined = AgentRecords.join([make_records(0, 3), make_records(3, 4), make_records(4, 7)])
     whole = make_records(0, 7)
     for f in fields(AgentRecords):
         assert (getattr(joined, f.name) == getattr(whole, f.name)).all()

@@ -201,3 +201,15 @@ def test_engine__only_auctiongym_leaves_the_top_out_of_the_shading_grid(compat, 
         monkeypatch.setattr(f"envs.auction.{module}.compute_best_gamma", answer)
     simulate(make_config(agents=SHADED, num_participants_per_round=2), [0], compat, compiled=compiled)
     assert asked == [not compat] * 2
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_engine__agents_stay_as_they_are_where_no_iteration_follows(compiled):
+    """Their factors are drawn around the same mean again, where learning would have moved it."""
+    config = make_config(agents=SHADED, num_participants_per_round=2, allocation="FirstPrice", rounds_per_iter=4000)
+    moves = []
+    for learn in (True, False):
+        engine = AuctionEngine(config, [0], True, compiled=compiled)
+        first, second = (engine.simulate_iteration(learn)[0, :2] for _ in range(2))
+        moves.append(np.abs(np.diff([t[:, Total.GAMMA] / t[:, Total.RECORDS] for t in (first, second)], axis=0)).min())
+    assert moves[0] > 5e-3 > 3e-3 > moves[1]

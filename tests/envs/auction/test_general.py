@@ -7,7 +7,7 @@ import pytest
 
 from envs.auction.advertisers import Advertiser, make_advertisers
 from envs.auction.catalogue import make_catalogue
-from envs.auction.general import GeneralDesk, simulate_world
+from envs.auction.general import GeneralDesk, learn_from_logs, simulate_world
 from envs.auction.rounds import draw_rounds, make_rounds, make_streams, make_terms
 from envs.auction.settlement import Total
 from tests.envs.auction.reference_data import make_agent, make_config
@@ -39,7 +39,7 @@ def simulate(memory=0, iterations=1, capacity=64, compat=True):
     desk = GeneralDesk(terms, capacity)
     totals = np.zeros((iterations, 3, len(Total)))
     for i in range(iterations):
-        simulate_world(stream, i * ROUNDS, ROUNDS, advertisers, desk, totals[i])
+        learn_from_logs(advertisers, simulate_world(stream, i * ROUNDS, ROUNDS, advertisers, desk, totals[i]))
     rounds = make_rounds(terms, ROUNDS)
     draw_rounds(stream, 0, ROUNDS, terms, False, rounds)
     return own, rounds, totals
