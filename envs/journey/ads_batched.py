@@ -163,7 +163,7 @@ def sample_ad_user(key: np.uint64, user: AdUser) -> None:
     user.exposures[:] = 0
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def sample_page_draws(key: np.uint64, step: int, draws: PageDraws) -> None:
     """Overwrites ``draws`` with those of a user's step."""
     draws.events[0] = sample_uniform(key, step, CHOICE_SLOT)
@@ -192,7 +192,7 @@ def compute_creative_score(creative: int, user: AdUser, parameters: AdsParameter
     return math.exp(score) if kind == PROPORTIONAL else min(score, 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _respond_to_click(creative: int, user: AdUser, draws: PageDraws, parameters: AdsParameters) -> tuple[bool, float]:
     interest = user.interests[parameters.topic[creative]]
     rate = parameters.conversion_rate[creative] * math.exp(parameters.conversion_interest * interest)
@@ -205,7 +205,7 @@ def _respond_to_click(creative: int, user: AdUser, draws: PageDraws, parameters:
     return True, -parameters.delay_hours[component] * math.log1p(-draws.events[3])
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def view_page(
     slate: IntArray,
     user: AdUser,
@@ -241,7 +241,7 @@ def view_page(
     return PageView(clicked, converted, delay_hours, exposures)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _fill_slate(
     key: np.uint64,
     step: int,

@@ -81,7 +81,9 @@ def check_scores(scores: FloatArray, choice: ChoiceParameters) -> None:
         raise ConfigError(msg)
 
 
-@njit(cache=True, error_model="numpy")
+# Kernels inline what they call at every step: a call counts a reference to each of its arrays, which costs more
+# than the arithmetic.
+@njit(cache=True, inline="always")
 def compute_choice_weights(scores: FloatArray, size: int, choice: ChoiceParameters, weights: FloatArray) -> None:
     """``compute_choice_probabilities`` of one slate up to a factor, unchecked.
 
@@ -111,7 +113,7 @@ def compute_choice_weights(scores: FloatArray, size: int, choice: ChoiceParamete
         weights[size] = choice.no_click_mass - choice.min_normalizer
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always")
 def choose_position(
     scores: FloatArray, size: int, choice: ChoiceParameters, weights: FloatArray, uniform: float
 ) -> int:

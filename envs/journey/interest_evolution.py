@@ -98,7 +98,7 @@ def watch_document(
     return watched, budget - watched + parameters.user_update_alpha * watched * quality
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _fill_slate(
     key: np.uint64,
     step: int,

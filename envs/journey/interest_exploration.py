@@ -44,7 +44,7 @@ def _sample_document(
     return topic, math.exp(mean + parameters.log_sd * sample_normal(key, step, 2 * candidate + 1))
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _fill_slate(
     key: np.uint64,
     step: int,

@@ -71,7 +71,7 @@ def engage_user(
     return engagement, moved + parameters.innovation_sd * innovation_normal
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _choose_first(key: np.uint64, step: int, policy: int, memory: SlateMemory) -> int:
     """The candidate on the slate's first position; no other matters."""
     positions, best = memory.positions, memory.best

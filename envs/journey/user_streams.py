@@ -68,7 +68,7 @@ def make_user_keys(run_key: np.uint64, users: NDArray[np.int64]) -> NDArray[np.u
     return keys
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def draw_positions(
     key: np.uint64, step: int, first_slot: int, stride: int, size: int, positions: NDArray[np.int64]
 ) -> None:
