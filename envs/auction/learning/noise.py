@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from envs.auction.learning.elementary import FAST, compute_log_one_plus
+from envs.auction.learning.elementary import compute_log_one_plus
 
 __all__ = ["fill_normals", "sample_key", "sample_unit"]
 
@@ -25,6 +25,7 @@ _MANTISSA = np.uint64((1 << 52) - 1)
 _ONE = np.uint64(0x3FF0000000000000)  # the bits of 1.0
 _TWO_TO_52 = np.uint64(0x4330000000000000)  # the bits of 2.0**52
 _LN_2 = 0.6931471805599453
+_EXACT_SUMS = {"nsz", "contract"}  # sums in another order would lose what is left of numbers as big as 2.0**52
 
 
 def sample_key(rng: np.random.Generator) -> np.uint64:
@@ -40,13 +41,13 @@ def _draw_bits(key: np.uint64, index: np.uint64) -> np.uint64:
     return np.uint64(z ^ (z >> _S31))
 
 
-@njit(cache=True, inline="always", fastmath=FAST)
+@njit(cache=True, inline="always", fastmath=_EXACT_SUMS)
 def sample_unit(key: np.uint64, index: np.uint64) -> float:
     """Draw ``index`` of a stream: uniform on [0, 1)."""
     return np.uint64((_draw_bits(key, index) >> _S12) | _ONE).view(np.float64) - 1.0
 
 
-@njit(cache=True, inline="always", fastmath=FAST)
+@njit(cache=True, inline="always", fastmath=_EXACT_SUMS)
 def _compute_log(x: float) -> float:
     """The logarithm of a positive, normal x, absolute error below 4e-9."""
     bits = np.float64(x).view(np.uint64)
@@ -55,7 +56,7 @@ def _compute_log(x: float) -> float:
     return exponent * _LN_2 + compute_log_one_plus(mantissa - 1.0)
 
 
-@njit(cache=True, inline="always", fastmath=FAST)
+@njit(cache=True, inline="always", fastmath=_EXACT_SUMS)
 def _compute_sine(a: float) -> float:
     """Sine for -pi / 2 <= a <= pi / 2, by its series; absolute error below 6e-8."""
     b = a * a
@@ -67,7 +68,7 @@ def _compute_sine(a: float) -> float:
     return a * (series * b + 1.0)
 
 
-@njit(cache=True, inline="always", fastmath=FAST)
+@njit(cache=True, inline="always", fastmath=_EXACT_SUMS)
 def _compute_cosine(a: float) -> float:
     """Cosine for -pi / 2 <= a <= pi / 2, by its series; absolute error below 7e-9."""
     b = a * a
@@ -80,7 +81,7 @@ def _compute_cosine(a: float) -> float:
     return series * b + 1.0
 
 
-@njit(cache=True, error_model="numpy", fastmath=FAST)
+@njit(cache=True, error_model="numpy", fastmath=_EXACT_SUMS)
 def fill_normals(key: np.uint64, block: int, out: NDArray[np.float64]) -> None:
     """Overwrites ``out`` with standard normal draws, the same ones for the same key, block and length.
 

@@ -109,9 +109,8 @@ def compute_weighted_loss(
         loss += 0.5 * divergence_weight * z * z - min(gain, bounded)
         pull = sloped * utility[i] / sigma if gain <= bounded else 0.0
         hold = divergence_weight * z / sigma
-        slopes = compute_slopes(
-            policy, row, estimated_ctr[i], item_value[i], -(pull + hold) * z, pull * (1.0 - z * z) - hold * z, slopes
-        )
+        by_mu, by_sigma = -pull * z - hold, pull * (1.0 - z * z) - hold * z
+        slopes = compute_slopes(policy, row, estimated_ctr[i], item_value[i], by_mu, by_sigma, slopes)
     store_gradient(slopes, 1.0 / n, gradient)
     return loss / n
 
