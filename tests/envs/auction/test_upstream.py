@@ -189,7 +189,8 @@ def load_reference(name: str, seed: int) -> dict[tuple[int, str, str], float]:
 def test_upstream__repeats_the_reference_digit_for_digit(checkout: Path, name: str) -> None:
     config = load_auctiongym_config(DATA / "configs" / f"{name}.json")
     rows = UpstreamAuctionGym(checkout).run(config, name, [3])
-    assert {row[2:5]: row.figure for row in rows} == load_reference(name, 3)
+    reference = {key: figure for key, figure in load_reference(name, 3).items() if key[0] < config.num_iter}
+    assert {row[2:5]: row.figure for row in rows} == reference
 
 
 @pytest.mark.integration
