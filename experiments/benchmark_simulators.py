@@ -21,7 +21,8 @@ import psutil
 
 from envs.auction.config import AuctionConfig, parse_auctiongym_config
 from envs.auction.engine import AuctionEngine
-from envs.auction.upstream import measure_upstream_rate
+from envs.auction.run import measure_auction_rate
+from envs.auction.upstream import UPSTREAM_PATH_VARIABLE, measure_upstream_rate
 from envs.journey.batched_sessions import measure_batched_rate, simulate_sessions
 from envs.journey.recsim_sessions import measure_recsim_rate
 from envs.market.market import BatchedMarket
@@ -31,10 +32,7 @@ from gaelp_rl.config.fidelity import FIDELITIES
 from gaelp_rl.config.market import DEFAULT_FAMILY, load_family
 from gaelp_rl.tracking import load_git_state
 
-__all__ = ["UPSTREAM_PATH", "SimulatorSizes", "make_oracle_config", "measure_simulators"]
-
-UPSTREAM_PATH = "GAELP_AUCTIONGYM_PATH"
-"""Environment variable that names a checkout of AuctionGym."""
+__all__ = ["SimulatorSizes", "make_oracle_config", "measure_simulators"]
 
 _RECORDED_RATE = 5_550.0
 """Auctions per CPU second of AuctionGym 62216d8 on ``make_oracle_config``, AMD EPYC 2.45 GHz, Python 3.11."""
@@ -110,14 +108,14 @@ def measure_simulators(sizes: SimulatorSizes) -> list[Measurement]:
 
 def _measure_engine(sizes: SimulatorSizes) -> Measurement:
     config = make_oracle_config(sizes.auctions)
-    ours = _take_median(sizes.repeats, partial(_time_engine, config))
-    path = os.environ.get(UPSTREAM_PATH)
+    ours = measure_auction_rate(config, sizes.auctions, repeats=sizes.repeats)
+    path = os.environ.get(UPSTREAM_PATH_VARIABLE)
     if path:
         peer = f"AuctionGym {load_git_state(Path(path)).label[:7]}"
         rate = _take_median(sizes.repeats, partial(measure_upstream_rate, Path(path), config, sizes.upstream_auctions))
     else:
-        peer, rate = f"AuctionGym 62216d8, recorded ({UPSTREAM_PATH} is not set)", _RECORDED_RATE
-    return Measurement("auctions, SP_Oracle", sizes.auctions / ours, "/s", peer, rate, is_rate=True)
+        peer, rate = f"AuctionGym 62216d8, recorded ({UPSTREAM_PATH_VARIABLE} is not set)", _RECORDED_RATE
+    return Measurement("auctions, SP_Oracle", ours, "/s", peer, rate, is_rate=True)
 
 
 def _measure_users(sizes: SimulatorSizes) -> list[Measurement]:
@@ -151,7 +149,7 @@ def _measure_fidelities(sizes: SimulatorSizes) -> list[Measurement]:
 def _measure_auction_growth(sizes: SimulatorSizes) -> list[Measurement]:
     """Microseconds per auction as one size grows; linear growth is what the smallest would cost so often."""
     auctions = max(sizes.auctions // 10, 1)
-    grown: list[tuple[str, list[tuple[int, AuctionConfig, int]]]] = [
+    grown: list[tuple[str, list[tuple[int, AuctionConfig, int]]]] = [  # size, experiment, worlds
         (
             "participants",
             [(k, make_oracle_config(auctions, num_copies=16, num_participants_per_round=k), 1) for k in (2, 4, 8, 16)],
@@ -173,15 +171,11 @@ def _measure_auction_growth(sizes: SimulatorSizes) -> list[Measurement]:
     rows = []
     for what, cases in grown:
         times = [
-            (size, _take_median(sizes.repeats, partial(_time_engine, config, worlds)) / _count(config, worlds))
+            (size, 1.0 / measure_auction_rate(config, config.rounds_per_iter, range(worlds), repeats=sizes.repeats))
             for size, config, worlds in cases
         ]
         rows += _make_growth_rows(f"auction, {what}", times, is_total=what != "worlds")
     return rows
-
-
-def _count(config: AuctionConfig, worlds: int) -> int:
-    return config.rounds_per_iter * worlds
 
 
 def _measure_user_growth(sizes: SimulatorSizes) -> list[Measurement]:
@@ -209,20 +203,12 @@ def _make_growth_rows(name: str, times: list[tuple[int, float]], *, is_total: bo
 def _measure_memory(sizes: SimulatorSizes) -> Measurement:
     """MiB that sixteen times the auctions and users add to the process."""
     for factor in (1, 16):
-        _time_engine(make_oracle_config(sizes.auctions // 16 * factor))
+        AuctionEngine(make_oracle_config(sizes.auctions // 16 * factor), (0,), compat=True).simulate_iteration()
         simulate_sessions("interest_evolution", "proportional", "random", max(sizes.users // 16, 2) * factor, 0)
         used = psutil.Process().memory_info().rss
         if factor == 1:
             before = used
     return Measurement("memory that 16 times the auctions and users add", max(used - before, 0) / 2**20, "MiB")
-
-
-def _time_engine(config: AuctionConfig, worlds: int = 1) -> float:
-    """CPU seconds of one iteration of every world; catalogues are drawn before."""
-    engine = AuctionEngine(config, range(worlds), compat=True)
-    started = time.process_time()
-    engine.simulate_iteration()
-    return time.process_time() - started
 
 
 def _take_median(repeats: int, measure: Callable[[], float]) -> float:

@@ -8,7 +8,8 @@ import pytest
 
 import experiments.benchmark_simulators as simulators
 from envs.auction.config import load_auctiongym_config
-from experiments.benchmark_simulators import UPSTREAM_PATH, SimulatorSizes, make_oracle_config, measure_simulators
+from envs.auction.upstream import UPSTREAM_PATH_VARIABLE
+from experiments.benchmark_simulators import SimulatorSizes, make_oracle_config, measure_simulators
 
 _TINY = SimulatorSizes(repeats=1, auctions=320, upstream_auctions=50, users=32, recsim_users=1, worlds=2, hours=10)
 _REFERENCE = Path(__file__).parents[1] / "data" / "auctiongym" / "configs" / "sp_truthful_oracle.json"
@@ -25,7 +26,7 @@ def test_make_oracle_config__is_the_reference_experiment() -> None:
 @pytest.mark.integration
 def test_measure_simulators__names_its_peers_and_grows_from_the_smallest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a checkout the recorded rate stands in and the row says so."""
-    monkeypatch.delenv(UPSTREAM_PATH, raising=False)
+    monkeypatch.delenv(UPSTREAM_PATH_VARIABLE, raising=False)
     rows = {row.name: row for row in measure_simulators(_TINY)}
     engine = rows["auctions, SP_Oracle"]
     assert "recorded" in engine.against
