@@ -91,6 +91,7 @@ def test_rows__have_the_agents_and_metrics_of_the_reference(name):
     rows = run_auctiongym(config, name, [0], True)
     reference = read_table(DATA / "results" / f"{name}.csv.gz")
     own = {(row.config, row.iteration, row.agent, row.metric) for row in rows}
-    assert own == {(row["config"], int(row["iteration"]), row["agent"], row["metric"]) for row in reference}
+    recorded = {(row["config"], int(row["iteration"]), row["agent"], row["metric"]) for row in reference}
+    assert own == {key for key in recorded if key[1] < config.num_iter}
     assert len(own) == len(rows)
     assert {row.agent for row in rows} >= {ALL_AGENTS}
