@@ -19,7 +19,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -58,7 +58,7 @@ Kind = Literal["stationary", "shaded", "learned"]
 STATIONARY_MARGIN_SHARE = 0.03
 LEARNED_MARGIN_SHARE = 0.10
 LEARNED_MARGIN_SD = 0.76
-OWN_RUNS: dict[Kind, int] = {"stationary": 20, "shaded": 8, "learned": 12}
+OWN_RUNS: dict[str, int] = {"stationary": 20, "shaded": 8, "learned": 12}
 
 _MONEY = {
     "net_utility", "gross_utility", "allocation_regret", "estimation_regret", "overbid_regret", "underbid_regret",
@@ -77,14 +77,17 @@ class _Runs:
 
 
 def run_parity(
-    reference: Path, names: Sequence[str] = (), own_runs: dict[Kind, int] | None = None, console: Console | None = None
+    reference: Path,
+    names: Sequence[str] = (),
+    own_runs: Mapping[str, int] | None = None,
+    console: Console | None = None,
 ) -> ParityReport:
     """Runs every reference config on the engine and compares.
 
     Args:
         reference: a folder with ``configs/<name>.json`` and ``results/<name>.csv.gz``.
         names: which configs; all that have results if empty.
-        own_runs: runs per seed by kind of config.
+        own_runs: runs per seed by config, or by kind of config: stationary, shaded or learned.
         console: where progress and the table go; made if missing.
 
     Returns:
@@ -99,7 +102,7 @@ def run_parity(
             progress.update(done, name)
             config = load_auctiongym_config(reference / "configs" / f"{name}.json")
             rows = load_reference_rows(reference / "results" / f"{name}.csv.gz")
-            hypotheses += compare_config(config, rows, runs[_choose_kind(config)])
+            hypotheses += compare_config(config, rows, runs.get(name, runs[_choose_kind(config)]))
         progress.update(len(names))
     report = make_parity_report(hypotheses)
     console.print(render_parity_table(report))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from envs.auction.config import AuctionConfig, load_auctiongym_config
 from envs.auction.metrics import MetricRow
 from envs.auction.run import run_auctiongym
+from envs.auction.upstream import UPSTREAM_PATH_VARIABLE, UpstreamAuctionGym
 from experiments.auctiongym_parity import compare_config, is_stationary, load_reference_rows, run_parity
 from experiments.parity_report import ParityReport, make_parity_report
 from gaelp_rl.errors import DataError
@@ -35,7 +37,7 @@ def compare(name: str, simulate: object = run_auctiongym, own_runs: int = 6) -> 
 
 @pytest.fixture(scope="module")
 def report() -> ParityReport:
-    return run_parity(DATA, own_runs={"stationary": 10, "shaded": 4, "learned": 3})
+    return run_parity(DATA, own_runs={"stationary": 20, "shaded": 4, "learned": 2, "fp_dr_oracle": 5})
 
 
 @pytest.mark.integration
@@ -111,6 +113,21 @@ def test_compare_config__tells_catalogues_that_are_mixed_up() -> None:
     report = compare("sp_truthful_oracle", simulate)
     assert {"x_mean_bid", "x_wins", "best_expected_value"} <= {one.metric for one in report.select("different")}
     assert all(one.paired.difference_p_value > 0.01 for one in report.hypotheses if one.paired)
+
+
+@pytest.mark.integration
+def test_compare_config__agrees_with_a_checkout_run_live() -> None:
+    """Shading agents that remember, in first price with two slots: a config that no reference table holds."""
+    path = os.environ.get(UPSTREAM_PATH_VARIABLE)
+    if not path:
+        pytest.skip(f"AuctionGym itself was not run: set {UPSTREAM_PATH_VARIABLE} to a checkout of it")
+    config = load("fp_empirical_oracle")[0]
+    agent = config.agents[0].model_copy(update={"memory": 400, "num_copies": 3})
+    changes = {"agents": (agent,), "max_slots": 2, "num_participants_per_round": 3}
+    config = config.model_copy(update={**changes, "num_iter": 3, "rounds_per_iter": 1000})
+    rows = UpstreamAuctionGym(Path(path)).run(config, "live", list(range(20, 32)))
+    report = make_parity_report(compare_config(config, rows, 20))
+    assert [one.name for one in report.select("different")] == []
 
 
 def test_is_stationary__only_without_learning_shading_or_memory() -> None:
