@@ -188,9 +188,9 @@ def fill_bids(observed: ChannelObservations, centre: ChannelCalibration) -> Floa
         return np.ones_like(bid)
     clicks, spend = observed.clicks.sum(axis=1), observed.spend.sum(axis=1)
     day = observed.hour // HOURS_PER_DAY
-    with np.errstate(invalid="ignore", divide="ignore"):
-        of_day = np.bincount(day, spend) / np.bincount(day, clicks)
-        paid = np.where(clicks > 0.0, spend / clicks, of_day[day])
+    clicks_of_day = np.bincount(day, clicks)
+    of_day = np.bincount(day, spend) / np.where(clicks_of_day > 0.0, clicks_of_day, np.nan)
+    paid = np.where(clicks > 0.0, spend / np.where(clicks > 0.0, clicks, 1.0), of_day[day])
     return np.repeat(paid[:, None], bid.shape[1], axis=1)
 
 

@@ -50,10 +50,10 @@ def list_drifts(fits: Mapping[Channel, ChannelFit], base: FamilyConfig) -> list[
         stock = getattr(base, name)
         sd, freedom = _pool(found[name], stock)
         why = "too few days and counts to tell it from chance"
-        if name == "price_drift_sd" and found[name]:
+        if name == "price_drift_sd":
             sd, freedom = _take_out_shocks(sd, freedom, base, days, len(found[name]))
-        elif not found[name]:
-            why = "not identified without the bids in force (--plans)"
+            if len(priced) < len(fits):
+                why = "not identified on channels without the bids in force (--plans), too faint on the others"
         prior_freedom = HYPER_STRENGTH / 2.0 if found[name] else HYPER_STRENGTH
         parameters.append(make_sd_parameter(("account", name, ""), sd, (freedom, prior_freedom), stock, why))
     return parameters
@@ -64,6 +64,8 @@ def _take_out_shocks(
 ) -> tuple[float, float]:
     """The drift of prices without competition shocks, whose number is itself left to chance."""
     shocks = compute_shock_roughness(base, num_days)
+    if num_channels == 0:
+        return sd, freedom
     expected = max(base.shock_rate_per_day * num_days * num_channels, 1e-9)
     variance = max(sd**2 - shocks, 0.1 * sd**2)
     uncertainty = 2.0 * sd**4 / freedom + shocks**2 / expected

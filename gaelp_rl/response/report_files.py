@@ -78,7 +78,7 @@ def _parse_plan(row: Mapping[str, object]) -> tuple[tuple[Channel, datetime], Pl
         channel = Channel(str(row["channel"]))
     except ValueError:
         raise FieldError(
-            "channel", row["channel"], f"is not a channel.{suggest(str(row['channel']), Channel)}"
+            "channel", row["channel"], f"is not a channel.{suggest(str(row['channel']), map(str, Channel))}"
         ) from None
     base, budget = _parse_amount(row, "bid"), _parse_amount(row, "daily_budget")
     modifiers = [_parse_amount(row, f"modifier_{device}", 1.0) for device in DEVICES]
