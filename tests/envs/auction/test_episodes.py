@@ -58,6 +58,22 @@ def test_sample_episode__gives_every_rival_and_place_its_share() -> None:
     assert ((episode.bids > 0).sum(axis=1) == 2).all()
 
 
+@pytest.mark.parametrize("agent", [0, 2])
+def test_sample_episode__never_has_the_agent_bid_against_itself(agent: int) -> None:
+    """Everybody else bids nothing, so that any bid would be the agent's own."""
+    silent = {"type": "EmpiricalShadedBidder", "kwargs": {"gamma_sigma": 0.0, "init_gamma": 0.0}}
+    settings = make_config(silent).model_dump(mode="json")
+    entries = [{**settings["agents"][1], "name": f"Agent {i}", "num_copies": None} for i in range(4)]
+    entries[agent]["bidder"] = {"type": "TruthfulBidder", "kwargs": {}}
+    config = parse_auctiongym_config(settings | {"agents": [_drop_none(entry) for entry in entries]})
+    assert not sample_episode(config, agent, 0, 500, np.random.default_rng(7)).bids.any()
+    assert sample_episode(config, 1, 0, 500, np.random.default_rng(7)).bids.any()
+
+
+def _drop_none(entry: dict[str, object]) -> dict[str, object]:
+    return {key: setting for key, setting in entry.items() if setting is not None}
+
+
 def test_sample_episode__shades_as_bidders_start() -> None:
     """Empirical shading never exceeds 1; value learning explores around its start, unclipped."""
     worth = sample_episode(make_config({"type": "TruthfulBidder"}), 0, 0, 4000, np.random.default_rng(4)).bids
