@@ -42,6 +42,7 @@ __all__ = ["MAX_DAYS", "run_calibrate", "simulate_fit"]
 MAX_DAYS = 91
 """Days, counted back from the newest row, that a fit looks at."""
 
+_NO_LIMIT = 1e6
 _SIMULATED_WORLDS = 32
 _SHOWN_REASONS = 5
 
@@ -119,7 +120,8 @@ def simulate_fit(fit: MarketFit, observed: AccountObservations, seed: int) -> Si
         )
 
     keys = make_world_keys("validation", seed, _SIMULATED_WORLDS)
-    return count_simulated(record_market(fit.family, keys, plan_hour, hours), observed, skipped)
+    unlimited = fit.family.model_copy(update={"daily_budget_micros": round(4 * _NO_LIMIT * MICROS)})
+    return count_simulated(record_market(unlimited, keys, plan_hour, hours), observed, skipped)
 
 
 def _find_planned_hour(hour: int, c: int, num_hours: int) -> int:
@@ -136,17 +138,18 @@ def _list_plans(fit: MarketFit, observed: AccountObservations) -> list[tuple[Flo
         if own is None:
             plans.append((np.full((num_hours, NUM_DEVICES), 0.01), np.zeros(num_hours), np.zeros(num_hours)))
             continue
-        plans.append(_fill_plan(own.observed, own.typical_bid, num_hours, fit.family.daily_budget_micros / MICROS))
+        plans.append(_fill_plan(own.observed, own.estimate_bids(), num_hours))
     return plans
 
 
 def _fill_plan(
-    one: ChannelObservations, typical_bid: float, num_hours: int, daily_budget: float
+    one: ChannelObservations, known_bid: FloatArray, num_hours: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    bid = np.full((num_hours, NUM_DEVICES), typical_bid)
-    budget, active = np.full(num_hours, daily_budget), np.zeros(num_hours)
-    bid[one.hour] = np.where(np.isfinite(one.bid), one.bid, typical_bid)
-    budget[one.hour] = np.where(np.isfinite(one.daily_budget), one.daily_budget, daily_budget)
+    """Hours without reports are paused; a budget that nobody knows does not bind."""
+    bid = np.full((num_hours, NUM_DEVICES), float(np.median(known_bid)))
+    budget, active = np.full(num_hours, _NO_LIMIT), np.zeros(num_hours)
+    bid[one.hour] = known_bid
+    budget[one.hour] = np.where(np.isfinite(one.daily_budget), one.daily_budget, _NO_LIMIT)
     active[one.hour] = one.active
     return bid, budget, active
 

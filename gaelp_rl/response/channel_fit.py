@@ -13,7 +13,8 @@ from gaelp_rl.domain.channels import DEVICES, NUM_DEVICES, Channel
 from gaelp_rl.domain.conversion_delay import ConversionDelay
 from gaelp_rl.domain.reports import FloatArray
 from gaelp_rl.response.demand import DemandFit, fit_demand
-from gaelp_rl.response.observations import ChannelObservations
+from gaelp_rl.response.demand_model import fill_bids
+from gaelp_rl.response.observations import HOURS_PER_DAY, ChannelObservations
 from gaelp_rl.response.parameters import FittedParameter, make_log_parameter, make_share_parameter
 from gaelp_rl.response.posterior import Posterior, Prior, compute_transformed
 from gaelp_rl.response.rates import DEVICE_RATIO_SD, ClickFit, ConversionFit, fit_clicks, fit_conversions
@@ -51,14 +52,13 @@ class ChannelFit:
     device_share: FloatArray
     centre: ChannelCalibration
 
-    @property
-    def typical_bid(self) -> float:
-        """The bid in hours for which none is known: what was paid (first price), else as fitted."""
-        if self.observed.has_bids:
-            return float(np.nanmedian(self.observed.bid))
-        if self.centre.first_price:
-            return float(self.observed.spend.sum() / self.observed.clicks.sum())
-        return float(np.exp(self.demand.posterior.mean[self.demand.layout.BID]))
+    def estimate_bids(self) -> FloatArray:
+        """Bids of all hours, float64 [hours, devices]: in force, what was paid (first price), or as fitted."""
+        bid, layout, theta = fill_bids(self.observed, self.centre), self.demand.layout, self.demand.posterior.mean
+        if not layout.has_bids:
+            day = self.observed.hour // HOURS_PER_DAY
+            bid = bid * np.exp(theta[layout.BID] + theta[layout.bid_drift][day])[:, None]
+        return np.where(np.isfinite(bid), bid, np.nanmedian(bid))
 
 
 def fit_channel(

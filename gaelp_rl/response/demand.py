@@ -26,7 +26,6 @@ from gaelp_rl.response.demand_model import (
     compute_terms,
     fill_bids,
     make_demand_data,
-    score_terms,
 )
 from gaelp_rl.response.observations import HOURS_PER_DAY, ChannelObservations
 from gaelp_rl.response.posterior import (
@@ -34,11 +33,12 @@ from gaelp_rl.response.posterior import (
     Prior,
     Scores,
     compute_ar1_precision,
-    find_mode,
-    integrate_over,
+    find_quasi_mode,
     make_circular_precision,
+    score_terms,
     update_variance,
 )
+from gaelp_rl.response.ridge import integrate_over
 
 __all__ = ["CURVE_LENGTH_HOURS", "DEMAND_PRIOR_SD", "HYPER_STRENGTH", "DemandFit", "fit_demand"]
 
@@ -123,10 +123,7 @@ def fit_demand(
 def _find(
     layout: DemandLayout, data: DemandData, hyper: Hyper, prior: Prior, start: FloatArray, max_steps: int
 ) -> Posterior:
-    def compute_scores(theta: FloatArray) -> Scores:
-        return score_terms(compute_terms(theta, layout, data, hyper))
-
-    return find_mode(compute_scores, prior, start, max_steps)
+    return find_quasi_mode(lambda theta: compute_terms(theta, layout, data, hyper), prior, start, max_steps)
 
 
 def _pin_sigma(layout: DemandLayout, prior: Prior) -> Prior:

@@ -12,9 +12,7 @@ wins, and the price of a click tells where the competing bids lie below it:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,19 +22,17 @@ from gaelp_rl.config.market import FamilyConfig
 from gaelp_rl.domain.reports import FloatArray, IntArray
 from gaelp_rl.response.landscape_fit import WinResponse, compute_win_response
 from gaelp_rl.response.observations import HOURS_PER_DAY, ChannelObservations
-from gaelp_rl.response.posterior import Scores
+from gaelp_rl.response.posterior import Term
 
 __all__ = [
     "DemandData",
     "DemandLayout",
     "Hyper",
-    "Term",
     "compute_demand",
     "compute_response",
     "compute_terms",
     "fill_bids",
     "make_demand_data",
-    "score_terms",
 ]
 
 
@@ -112,20 +108,6 @@ class DemandData:
     spend: FloatArray
     first_price: bool
     hourly_price_sd: float
-
-
-class Term(NamedTuple):
-    """One kind of observation at one point of the parameters.
-
-    Attributes:
-        residual: float64 [n]; observed less expected.
-        variance: float64 [n]; of the observations.
-        slope: float64 [n, parameters]; of the expectation.
-    """
-
-    residual: FloatArray
-    variance: FloatArray
-    slope: FloatArray
 
 
 def make_demand_data(
@@ -244,23 +226,6 @@ def compute_terms(theta: FloatArray, layout: DemandLayout, data: DemandData, hyp
     if not data.first_price and (data.clicks > 0.0).any():
         terms.append(_compare_spend(layout, data, response))
     return terms
-
-
-def score_terms(terms: Sequence[Term], variances: Sequence[FloatArray] | None = None) -> Scores:
-    """Gradient, information and log-likelihood of all terms.
-
-    Args:
-        terms: at one point.
-        variances: to use for the terms' own, where points are to be compared on one scale.
-    """
-    size = terms[0].slope.shape[1]
-    gradient, information, log_likelihood = np.zeros(size), np.zeros((size, size)), 0.0
-    for term, variance in zip(terms, variances or [term.variance for term in terms], strict=True):
-        weighted = term.slope / variance[:, None]
-        gradient += weighted.T @ term.residual
-        information += weighted.T @ term.slope
-        log_likelihood -= 0.5 * float((term.residual**2 / variance).sum())
-    return Scores(gradient, information, log_likelihood)
 
 
 def _compare_impressions(

@@ -27,7 +27,7 @@ from gaelp_rl.response.channel_fit import (
 )
 from gaelp_rl.response.delay import DELAY_PRIOR_SD, DelayFit, fit_delay, make_delay
 from gaelp_rl.response.drifts import DRIFTS, list_drifts
-from gaelp_rl.response.observations import AccountObservations, ChannelObservations
+from gaelp_rl.response.observations import HOURS_PER_DAY, AccountObservations, ChannelObservations
 from gaelp_rl.response.parameters import (
     FittedParameter,
     make_log_parameter,
@@ -176,9 +176,13 @@ def _compute_delay_spread(delay: DelayFit) -> float:
 
 
 def _find_budget(observed: Mapping[Channel, ChannelObservations], base: FamilyConfig) -> int:
-    """The account's usual daily budget where plans tell it, in micros."""
+    """The account's usual daily budget in micros: its channels' where plans tell, else its dearest day."""
     known = [one.daily_budget[np.isfinite(one.daily_budget)] for one in observed.values()]
     total = sum(float(np.median(budgets)) for budgets in known if budgets.size)
+    if total <= 0.0:
+        days = max(int(one.hour.max()) for one in observed.values()) // HOURS_PER_DAY + 1
+        spend = sum(np.bincount(one.hour // HOURS_PER_DAY, one.spend.sum(axis=1), days) for one in observed.values())
+        total = float(np.max(spend))
     return round(total * MICROS) if total > 0.0 else base.daily_budget_micros
 
 

@@ -12,7 +12,6 @@ ed., ch. 4; random effects as parameters with a Gaussian prior, Breslow and Clay
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -24,19 +23,19 @@ __all__ = [
     "Posterior",
     "Prior",
     "Scores",
+    "Term",
     "compute_ar1_precision",
     "compute_transformed",
     "find_mode",
-    "integrate_over",
+    "find_quasi_mode",
     "make_circular_precision",
+    "score_terms",
     "update_variance",
 ]
 
 _MAX_STEP = 1.0
 _TOLERANCE = 1e-7
-_FIXED = 1e10
-_GRID = np.linspace(-2.7, 2.7, 7)
-_RECENTRINGS = 3
+_HALVINGS = 12
 
 
 class Prior(NamedTuple):
@@ -77,6 +76,37 @@ class Posterior(NamedTuple):
     covariance: FloatArray
 
 
+class Term(NamedTuple):
+    """One kind of observation at one point of the parameters.
+
+    Attributes:
+        residual: float64 [n]; observed less expected.
+        variance: float64 [n]; of the observations.
+        slope: float64 [n, parameters]; of the expectation.
+    """
+
+    residual: FloatArray
+    variance: FloatArray
+    slope: FloatArray
+
+
+def score_terms(terms: Sequence[Term], variances: Sequence[FloatArray] | None = None) -> Scores:
+    """Gradient, information and log-likelihood of all terms.
+
+    Args:
+        terms: at one point.
+        variances: to use for the terms' own, where points are to be compared on one scale.
+    """
+    size = terms[0].slope.shape[1]
+    gradient, information, log_likelihood = np.zeros(size), np.zeros((size, size)), 0.0
+    for term, variance in zip(terms, variances or [term.variance for term in terms], strict=True):
+        weighted = term.slope / variance[:, None]
+        gradient += weighted.T @ term.residual
+        information += weighted.T @ term.slope
+        log_likelihood -= 0.5 * float((term.residual**2 / variance).sum())
+    return Scores(gradient, information, log_likelihood)
+
+
 def find_mode(
     compute_scores: Callable[[FloatArray], Scores], prior: Prior, start: FloatArray, max_steps: int = 40
 ) -> Posterior:
@@ -105,76 +135,48 @@ def find_mode(
     return Posterior(point, covariance)
 
 
-def integrate_over(
-    compute_scores: Callable[[FloatArray], Scores],
-    prior: Prior,
-    posterior: Posterior,
-    indices: Sequence[int],
-    learn: bool = True,
+def find_quasi_mode(
+    compute_terms: Callable[[FloatArray], Sequence[Term]], prior: Prior, start: FloatArray, max_steps: int = 40
 ) -> Posterior:
-    """Mean and covariance over a grid of some parameters, the others' posterior normal given them.
+    """Climbs to the mode of a quasi-likelihood whose variances depend on the parameters.
 
-    Where parameters trade off against each other along a curved ridge, the joint mode is not where
-    the mass lies; their own marginal is. Source: Rue, Martino and Chopin 2009, "Approximate Bayesian
-    inference for latent Gaussian models by using integrated nested Laplace approximations".
+    Each step is halved until it gains on the variances of where it began, so that no step leads to
+    where a large variance excuses everything.
 
     Args:
-        compute_scores: as for ``find_mode``, with the log-likelihood.
-        prior: added to it.
-        posterior: at the joint mode; gives the grid's centre and axes.
-        indices: of the parameters.
-        learn: whether the data weigh the grid; if not, its weights are the prior's alone and only
-            the other parameters follow the data (a cut model; Plummer 2015, "Cuts in Bayesian
-            graphical models").
+        compute_terms: all observations at a point.
+        prior: as for ``find_mode``.
+        start: float64 [parameters].
+        max_steps: at most.
+
+    Returns:
+        Mode and inverse posterior information.
     """
-    where = list(indices)
-    centre = posterior
-    for _ in range(_RECENTRINGS):
-        found, offsets, logs = _evaluate_grid(compute_scores, prior, centre, where, learn)
-        weight = np.exp(logs - logs.max())
-        weight /= weight.sum()
-        mixture = _mix(found, weight, centre, where)
-        if np.abs(offsets[int(weight.argmax())]).max() < _GRID[-1]:
+    point, terms = start.copy(), compute_terms(start)
+    for _ in range(max_steps):
+        variances = [term.variance for term in terms]
+        here = score_terms(terms)
+        factor = linalg.cho_factor(here.information + prior.precision)
+        step = linalg.cho_solve(factor, here.gradient - prior.precision @ (point - prior.mean))
+        step *= min(1.0, _MAX_STEP / max(float(np.abs(step).max()), _TOLERANCE))
+        value = here.log_likelihood + _compute_log_prior(prior, point)
+        for _ in range(_HALVINGS):
+            moved = compute_terms(point + step)
+            gained = score_terms(moved, variances).log_likelihood + _compute_log_prior(prior, point + step) - value
+            if gained >= -_TOLERANCE:
+                break
+            step *= 0.5
+        point, terms = point + step, moved
+        if float(np.abs(step).max()) < _TOLERANCE:
             break
-        centre = Posterior(mixture.mean, posterior.covariance)
-    return mixture
+    information = score_terms(terms).information
+    covariance = linalg.cho_solve(linalg.cho_factor(information + prior.precision), np.eye(point.size))
+    return Posterior(point, covariance)
 
 
-def _evaluate_grid(
-    compute_scores: Callable[[FloatArray], Scores], prior: Prior, centre: Posterior, where: list[int], learn: bool
-) -> tuple[list[Posterior], FloatArray, FloatArray]:
-    """Conditional posteriors at the grid's points, the points in standard deviations, and log weights."""
-    block = centre.covariance[np.ix_(where, where)]
-    axes, regression = np.linalg.cholesky(block), np.linalg.solve(block, centre.covariance[where])
-    offsets = np.array(list(product(_GRID, repeat=len(where))))
-    found, logs = [], []
-    for shift in offsets @ axes.T:
-        fixed = Prior(prior.mean.copy(), prior.precision.copy())
-        fixed.mean[where] = centre.mean[where] + shift
-        fixed.precision[where, where] = _FIXED
-        one = find_mode(compute_scores, fixed, centre.mean + shift @ regression, max_steps=3)
-        deviation = one.mean - prior.mean
-        own = deviation[where]
-        log_weight = -0.5 * float(own @ prior.precision[np.ix_(where, where)] @ own)
-        if learn:
-            log_weight = compute_scores(one.mean).log_likelihood - 0.5 * float(deviation @ prior.precision @ deviation)
-            log_weight += 0.5 * float(np.linalg.slogdet(one.covariance)[1])
-        found.append(one)
-        logs.append(log_weight)
-    return found, offsets, np.array(logs)
-
-
-def _mix(found: list[Posterior], weight: FloatArray, centre: Posterior, where: list[int]) -> Posterior:
-    """Moments of the mixture, with the variance inside a cell of the grid."""
-    means = np.array([one.mean for one in found])
-    mean = weight @ means
-    covariance = np.tensordot(weight, np.array([one.covariance for one in found]), axes=1)
-    covariance += ((means - mean).T * weight) @ (means - mean)
-    block = centre.covariance[np.ix_(where, where)]
-    regression = np.linalg.solve(block, centre.covariance[where])
-    spacing = _GRID[1] - _GRID[0]
-    covariance += spacing**2 / 12.0 * (regression.T @ block @ regression)
-    return Posterior(mean, covariance)
+def _compute_log_prior(prior: Prior, point: FloatArray) -> float:
+    deviation = point - prior.mean
+    return -0.5 * float(deviation @ prior.precision @ deviation)
 
 
 def compute_ar1_precision(size: int, persistence: float) -> FloatArray:

@@ -17,8 +17,8 @@ from gaelp_rl.response.demand_model import (
     compute_terms,
     fill_bids,
     make_demand_data,
-    score_terms,
 )
+from gaelp_rl.response.posterior import score_terms
 from tests.gaelp_rl.response.markets import draw_market, make_varied_record
 
 FAMILY = load_family("campaign")

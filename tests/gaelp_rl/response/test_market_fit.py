@@ -25,7 +25,7 @@ from gaelp_rl.response.simulated import FIGURES, count_observed
 from tests.gaelp_rl.response.markets import draw_market, make_varied_record
 from tests.gaelp_rl.response.recovery import Recovery, find_truth, measure_recovery
 
-WORLDS = int(os.environ.get("GAELP_RECOVERY_WORLDS", "10"))
+WORLDS = int(os.environ.get("GAELP_RECOVERY_WORLDS", "8"))
 LEVELS = ("ctr", "conversion_rate", "price_median", "price_sigma", "click_volume_per_day")
 CURVES = ("hour_traffic", "hour_price_ratio", "weekday_traffic", "hour_conversion_ratio")
 DEVICES = ("device_share", "device_ctr_ratio", "device_conversion_ratio")
@@ -111,6 +111,20 @@ def test_fitted_market__loads_and_simulates_to_the_observed_totals(account, fit:
             total = seen.figures[name].sum()
             assert totals.min() <= total <= totals.max(), (channel, name)
             assert np.median(totals) == pytest.approx(total, rel=0.25, abs=3.0 * np.sqrt(total)), (channel, name)
+
+
+def test_without_plans__totals_are_matched_too(account: AccountObservations) -> None:
+    """Bids are fitted and budgets unknown: what the account spent must not be capped by a default budget."""
+    blind = make_observations(make_varied_record(draw_market(7), 7), 0, with_plans=False)
+    fit = fit_market(blind, "blind")
+    spend = sum(one.spend.sum(axis=1).reshape(-1)[: 27 * 24].sum() for one in account.channels.values())
+    assert fit.family.daily_budget_micros / 1e6 >= spend / 28
+    simulated = simulate_fit(fit, blind, 0)
+    for channel, own in fit.channels.items():
+        seen = count_observed(own.observed).figures["impressions"].sum()
+        totals = simulated[channel].figures["impressions"].sum(axis=1)
+        assert totals.min() <= seen <= totals.max(), channel
+        assert np.median(totals) == pytest.approx(seen, rel=0.35), channel
 
 
 def test_spreads__are_the_errors_of_the_channel_known_least(fit: MarketFit) -> None:
