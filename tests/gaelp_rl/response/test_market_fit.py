@@ -79,8 +79,9 @@ def test_recovery__the_truth_lies_in_the_intervals_at_the_stated_rate(recovered,
 @pytest.mark.integration
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_recovery__holds_on_every_channel(recovered, channel: Channel) -> None:
+    """Thin channels' curves are shrunk more than the drawn ones need, and cover more."""
     hits = [hit for (own, _), found in recovered.items() if own == channel for hit in found.hits]
-    assert 0.84 <= np.mean(hits) <= 0.97
+    assert 0.84 <= np.mean(hits) <= 0.99
 
 
 @pytest.mark.integration
