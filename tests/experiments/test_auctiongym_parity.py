@@ -21,8 +21,8 @@ from gaelp_rl.errors import DataError
 DATA = Path(__file__).resolve().parents[1] / "data" / "auctiongym"
 NAMES = sorted(path.name.removesuffix(".csv.gz") for path in (DATA / "results").glob("*.csv.gz"))
 SIMPLE = {name for name in NAMES if "truthful_oracle" in name or "empirical" in name}
-FEW_SEEDS = {"fp_dr_ts": 2}
-"""Configs whose reference has too few runs, two, to show anything about what differs from run to run."""
+FEW_SEEDS = {"fp_dr_ts": 10}
+"""Configs whose reference has too few runs, for how much runs of it differ, to show agreement in every metric."""
 
 
 def load(name: str) -> tuple[AuctionConfig, list[MetricRow]]:
@@ -57,7 +57,7 @@ def test_parity__is_shown_for_every_metric_of_agents_that_learn_no_model(report:
 
 @pytest.mark.integration
 def test_parity__is_shown_for_learned_agents_but_for_a_few_questions(report: ParityReport) -> None:
-    """Where the reference has more than two runs at most one question in fifty stays open, and none in silence."""
+    """Where the reference has runs enough at most one question in fifty stays open; elsewhere at most two thirds."""
     learned = [
         one for one in report.hypotheses if "oracle" not in one.config or "_d" in one.config or "ppo" in one.config
     ]
@@ -65,7 +65,9 @@ def test_parity__is_shown_for_learned_agents_but_for_a_few_questions(report: Par
     open_questions = [one.name for one in enough if one.verdict == "not shown"]
     assert len(open_questions) <= len(enough) / 50, open_questions
     for name, seeds in FEW_SEEDS.items():
-        assert {one.seeds for one in learned if one.config == name} == {seeds}
+        own = [one for one in learned if one.config == name]
+        assert {one.seeds for one in own} == {seeds}
+        assert sum(one.verdict == "not shown" for one in own) <= 2 * len(own) / 3
 
 
 def test_compare_config__agrees_on_a_small_config() -> None:
