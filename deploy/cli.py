@@ -27,6 +27,7 @@ __all__ = [
     "journey",
     "main",
     "open_mlflow",
+    "record",
     "sprint",
     "version",
 ]
@@ -135,12 +136,27 @@ def calibrate(
         "market.toml"
     ),
     name: Annotated[str, typer.Option(help="What tables call the market.")] = "calibrated",
+    time_zone: Annotated[str, typer.Option(metavar="ZONE", help="The account's, such as America/New_York.")] = "UTC",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated side of the plots.")] = 0,
 ) -> None:
     """Fit a simulated market to an account's own reports."""
     from experiments.calibrate import run_calibrate
 
-    run_calibrate(reports, plans, out, name, seed)
+    run_calibrate(reports, plans, out, name, seed, time_zone=time_zone)
+
+
+@app.command(epilog="Example: `gaelp record && gaelp calibrate runs/record/reports.csv --plans runs/record/plans.csv`")
+def record(
+    family: Annotated[str, typer.Option(metavar="NAME", help="A family of worlds, or a market TOML.")] = "campaign",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the world and of how bids move.")] = 0,
+    budget: Annotated[float, typer.Option(help="Per day, split evenly over channels.")] = 500.0,
+    reports: Annotated[Path, typer.Option(metavar="FILE", help="CSV or Parquet.")] = Path("runs/record/reports.csv"),
+    plans: Annotated[Path, typer.Option(metavar="FILE", help="CSV or Parquet.")] = Path("runs/record/plans.csv"),
+) -> None:
+    """Write the reports and plans that an account in a simulated market would hold."""
+    from experiments.record import run_record
+
+    run_record(family, seed, budget, reports, plans)
 
 
 @app.command(

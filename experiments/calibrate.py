@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 from envs.market.noise import make_world_keys
 from experiments.calibration_report import write_calibration_report
@@ -86,7 +87,8 @@ def run_calibrate(
     reading = _read(reports)
     _show_reading(reading, show)
     observed = make_account_observations(reading.recent, load_plans(plans) if plans else None, zone)
-    fit = fit_market(observed, name)
+    with show.status("fitting"), threadpool_limits(1):  # small matrices: threads of one fit hinder each other
+        fit = fit_market(observed, name)
     _show_fit(fit, observed, show)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(dump_config(fit.family), encoding="utf-8")
@@ -201,10 +203,11 @@ def _show_fit(fit: MarketFit, observed: AccountObservations, show: Console) -> N
     for heading in ("parameter", "estimate", "from", "to", "source"):
         table.add_column(heading, justify="left" if heading in {"parameter", "source"} else "right", overflow="fold")
     for parameter in fit.parameters:
-        if parameter.index and parameter.index.isdigit():
+        if parameter.index:
             continue
         numbers = (f"{number:.4g}" for number in (parameter.estimate, parameter.low, parameter.high))
         table.add_row(escape(parameter.label), *numbers, escape(parameter.source))
     show.print(table)
+    show.print("Hours, weekdays, devices and delays stand in the report.")
     for channel, reason in fit.left_out.items():
         show.print(f"{channel} keeps its defaults: {reason}")

@@ -125,8 +125,13 @@ def test_evaluate__passes_repeated_options_on(monkeypatch):
 
 def test_simulator_commands__pass_their_options_on(monkeypatch):
     calls = replace_job(monkeypatch, "experiments.calibrate", "run_calibrate")
-    assert run("calibrate", "r.csv", "--plans", "p.csv", "--out", "m.toml", "--seed", "3").exit_code == 0
-    assert calls == [(Path("r.csv"), Path("p.csv"), Path("m.toml"), "calibrated", 3)]
+    options = ["--plans", "p.csv", "--out", "m.toml", "--seed", "3", "--time-zone", "America/New_York"]
+    assert run("calibrate", "r.csv", *options).exit_code == 0
+    assert calls == [(Path("r.csv"), Path("p.csv"), Path("m.toml"), "calibrated", 3, "America/New_York")]
+    calls = replace_job(monkeypatch, "experiments.record", "run_record")
+    assert run("record", "--family", "wide", "--seed", "5", "--budget", "900").exit_code == 0
+    record = Path("runs/record")
+    assert calls == [("wide", 5, 900.0, record / "reports.csv", record / "plans.csv")]
     calls = replace_job(monkeypatch, "experiments.auctiongym", "run_auctiongym_job")
     assert run("auctiongym", "c.json", "--seeds", "4", "--out", "o.csv", "--compat").exit_code == 0
     assert calls == [(Path("c.json"), 4, Path("o.csv"), True, "own")]

@@ -62,7 +62,8 @@ def test_report__states_every_parameter_and_compares_with_the_market(run: tuple[
     assert len(rows) == 1 + 8 + 4 * (5 + 9 + 24 * 3 + 7)
     for channel in ("google", "meta", "tiktok", "microsoft"):
         assert (folder / f"shop-{channel}.png").stat().st_size > 20_000
-    assert "google.device_share[mobile]" in run[1]
+    assert "google.price_median" in run[1]
+    assert "google.device_share[mobile]" not in run[1]
 
 
 @pytest.mark.parametrize(
