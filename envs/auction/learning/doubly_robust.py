@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 
 from envs.auction.agents import AgentRecords, BidDraw
 from envs.auction.learning.exploration import Exploration
-from envs.auction.learning.gaussian_policy import make_policy, sample_gamma
+from envs.auction.learning.imitated_policy import ImitatedPolicy
 from envs.auction.learning.noise import sample_key
 from envs.auction.learning.plateau import PlateauRule
 from envs.auction.learning.policy_learning import LEAST_PROPENSITY, WEIGHT_BOUND
-from envs.auction.learning.policy_training import (
-    DOUBLY_ROBUST_RULE,
-    IMITATION_RULE,
-    train_doubly_robust,
-    train_imitation,
-)
+from envs.auction.learning.policy_training import DOUBLY_ROBUST_RULE, train_doubly_robust
 from envs.auction.learning.training import TrainingRule, check_loss
 from envs.auction.learning.win_rate import WinRateModel
 
@@ -50,20 +45,15 @@ class DoublyRobustBidder:
     """
 
     def __init__(self, gamma_sigma: float, init_gamma: float, rng: np.random.Generator) -> None:
-        self._exploration = Exploration(gamma_sigma, init_gamma)
-        self._exploration.check_density("DoublyRobustBidder")
+        exploration = Exploration(gamma_sigma, init_gamma)
+        exploration.check_density("DoublyRobustBidder")
         self._rng = rng
         self._win_rate = WinRateModel(_WIN_RATE_RULE, rng)
-        self._policy = make_policy(rng)
-        self._learned = False
+        self._policy = ImitatedPolicy(exploration, rng)
 
     def draw(self, item_values: FloatArray, estimated_ctr: FloatArray) -> BidDraw:
         """Bids for a batch of offers; see ``Bidder``. Propensities are those of draws before clipping."""
-        if self._learned:
-            gamma, propensity = sample_gamma(self._policy, item_values, estimated_ctr, self._rng)
-        else:
-            gamma, propensity = self._exploration.sample(item_values.shape[0], self._rng)
-        return BidDraw(gamma * item_values * estimated_ctr, gamma, propensity)
+        return self._policy.draw(item_values, estimated_ctr)
 
     def update(self, records: AgentRecords) -> None:
         """Goes on training model and policy; the first time after it has learned to imitate. Nothing without records.
@@ -75,12 +65,10 @@ class DoublyRobustBidder:
             return
         self._win_rate.fit(records)
         ctr, item_value, gamma = records.estimated_ctr, records.item_value, records.gamma
-        if not self._learned:
-            loss, _ = train_imitation(self._policy, ctr, item_value, gamma, IMITATION_RULE)
-            check_loss(loss, "doubly robust bidder's imitation", len(records))
+        self._policy.imitate_once(records, "doubly robust bidder")
         surprise = records.compute_utility() - self._win_rate.compute_worths(item_value, ctr, gamma)
         loss, _ = train_doubly_robust(
-            self._policy,
+            self._policy.parameters,
             self._win_rate.parameters,
             ctr,
             item_value,
@@ -92,4 +80,3 @@ class DoublyRobustBidder:
             DOUBLY_ROBUST_RULE,
         )
         check_loss(loss, "doubly robust bidder's policy", len(records))
-        self._learned = True

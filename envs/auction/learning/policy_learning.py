@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from envs.auction.agents import AgentRecords, BidDraw
 from envs.auction.learning.exploration import Exploration
-from envs.auction.learning.gaussian_policy import make_policy, sample_gamma
-from envs.auction.learning.policy_training import IMITATION_RULE, WEIGHTED_RULE, train_imitation, train_weighted
+from envs.auction.learning.imitated_policy import ImitatedPolicy
+from envs.auction.learning.policy_training import WEIGHTED_RULE, train_weighted
 from envs.auction.learning.training import check_loss
 from gaelp_rl.errors import ConfigError, suggest
 
@@ -66,20 +66,14 @@ class PolicyLearningBidder:
             msg = f"loss {loss!r} does not exist.{suggest(loss, _LOSSES)}"
             raise ConfigError(msg)
         self._terms = _LOSSES[loss]
-        self._exploration = Exploration(gamma_sigma, init_gamma)
+        exploration = Exploration(gamma_sigma, init_gamma)
         if self._terms.weighted:
-            self._exploration.check_density(f"PolicyLearningBidder with loss {loss!r}")
-        self._rng = rng
-        self._policy = make_policy(rng)
-        self._learned = False
+            exploration.check_density(f"PolicyLearningBidder with loss {loss!r}")
+        self._policy = ImitatedPolicy(exploration, rng)
 
     def draw(self, item_values: FloatArray, estimated_ctr: FloatArray) -> BidDraw:
         """Bids for a batch of offers; see ``Bidder``. Propensities are those of draws before clipping."""
-        if self._learned:
-            gamma, propensity = sample_gamma(self._policy, item_values, estimated_ctr, self._rng)
-        else:
-            gamma, propensity = self._exploration.sample(item_values.shape[0], self._rng)
-        return BidDraw(gamma * item_values * estimated_ctr, gamma, propensity)
+        return self._policy.draw(item_values, estimated_ctr)
 
     def update(self, records: AgentRecords) -> None:
         """Goes on training the policy; the first time after it has learned to imitate. Nothing without records.
@@ -89,16 +83,13 @@ class PolicyLearningBidder:
         """
         if len(records) == 0:
             return
-        ctr, item_value, gamma = records.estimated_ctr, records.item_value, records.gamma
-        if not self._learned:
-            loss, _ = train_imitation(self._policy, ctr, item_value, gamma, IMITATION_RULE)
-            check_loss(loss, "policy-learning bidder's imitation", len(records))
+        self._policy.imitate_once(records, "policy-learning bidder")
         propensity = np.maximum(records.propensity, LEAST_PROPENSITY)
         loss, _ = train_weighted(
-            self._policy,
-            ctr,
-            item_value,
-            gamma,
+            self._policy.parameters,
+            records.estimated_ctr,
+            records.item_value,
+            records.gamma,
             propensity if self._terms.weighted else np.ones_like(propensity),
             records.compute_utility(),
             self._terms.weight_bound,
@@ -106,4 +97,3 @@ class PolicyLearningBidder:
             WEIGHTED_RULE,
         )
         check_loss(loss, "policy-learning bidder's policy", len(records))
-        self._learned = True
