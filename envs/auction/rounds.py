@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from envs.auction.config import AuctionConfig
-from envs.market.noise import compute_inverse_normal, sample_from_stream
+from envs.market.noise import compute_inverse_normal, sample_from_stream, transform_to_normal
 
 __all__ = ["Rounds", "Terms", "draw_rounds", "group_by_agent", "make_rounds", "make_streams", "make_terms"]
 
@@ -130,15 +130,17 @@ def draw_rounds(
     """
     d, k, slots = terms.embedding_size, terms.num_participants, terms.max_slots
     draws = 1 + d + 2 * k + slots
-    deck = np.arange(terms.num_agents)
+    deck, uniforms, normals = np.arange(terms.num_agents), np.empty(count), np.empty(count)
+    for j in range(d):
+        for r in range(count):
+            uniforms[r] = sample_from_stream(stream, (first_round + r) * draws + 1 + j)
+        transform_to_normal(uniforms, normals)
+        for r in range(count):
+            rounds.context[j, r] = terms.embedding_std * normals[r]
     for r in range(count):
         place = (first_round + r) * draws
         rounds.num_slots[r] = 1 + int(sample_from_stream(stream, place) * slots) if slots > 1 else 1
-        place += 1
-        for j in range(d):
-            z = compute_inverse_normal(sample_from_stream(stream, place + j))
-            rounds.context[j, r] = terms.embedding_std * z
-        place += d
+        place += 1 + d
         _draw_participants(stream, place, r * k, k, deck, rounds)
         place += k
         for j in range(slots):

@@ -22,6 +22,7 @@ from envs.market.noise import (
     sample_normal,
     sample_poisson,
     sample_uniform,
+    transform_to_normal,
 )
 from gaelp_rl.errors import ConfigError
 from tests.envs.market.worlds import make_flat_family, make_plan, start
@@ -189,3 +190,13 @@ def test_slots__no_draw_of_an_hour_is_used_twice(monkeypatch: pytest.MonkeyPatch
     assert len(drawn) > 1500
     assert len(set(drawn)) == len(drawn)
     assert max(slot for _, slot in drawn) < SLOTS_PER_HOUR
+
+
+def test_transform_to_normal__is_the_scalar_function_to_the_last_bit() -> None:
+    """Tails, their borders and the centre; a batch draws what its members would draw alone."""
+    tail = 0.02425
+    borders = [tail, np.nextafter(tail, 0.0), np.nextafter(tail, 1.0), 1.0 - tail, np.nextafter(1.0 - tail, 1.0)]
+    uniforms = np.array([*borders, 1e-300, 1.0 - 1e-16, 0.5, *np.random.default_rng(1).random(10_000)])
+    normals = np.empty_like(uniforms)
+    transform_to_normal(uniforms, normals)
+    assert normals.tolist() == [compute_inverse_normal(u) for u in uniforms]
