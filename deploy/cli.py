@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from deploy.commands.options import Overrides
 from gaelp_rl.config.fidelity import Fidelity
 from gaelp_rl.errors import ConfigError, GaelpError, ResourceError
 
@@ -57,11 +58,6 @@ app = typer.Typer(
     epilog="Start with `gaelp doctor`, then `gaelp sprint`. `gaelp COMMAND --help` shows examples.",
 )
 
-_Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, such as training.gamma=0.9. Repeatable."),
-]
-
 
 @app.callback()
 def _options(
@@ -77,7 +73,7 @@ def _options(
 def sprint(
     episodes: Annotated[int | None, typer.Option(min=1, help="Episodes (days) to train on.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, as TOML.")] = None,
-    overrides: _Overrides = None,
+    overrides: Overrides = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the whole run.")] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="PATH|latest", help="Go on from a checkpoint, with its settings.")
