@@ -5,7 +5,8 @@ Importing this package does not import MLflow; opening a run or the registry doe
 
 from __future__ import annotations
 
-from gaelp_rl.tracking.connection import SAFE_ENVIRONMENT, connect, make_tracking_uri
+from gaelp_rl.tracking.connection import SAFE_ENVIRONMENT, connect, make_tracking_uri, tracking_uri_hidden
+from gaelp_rl.tracking.datasets import RecordedDataset
 from gaelp_rl.tracking.environment import GitState, load_git_state, make_environment_tags
 from gaelp_rl.tracking.model_card import make_model_card
 from gaelp_rl.tracking.references import is_reference
@@ -18,6 +19,7 @@ __all__ = [
     "SAFE_ENVIRONMENT",
     "GitState",
     "ModelRegistry",
+    "RecordedDataset",
     "RegisteredPolicy",
     "Tracker",
     "connect",
@@ -28,4 +30,5 @@ __all__ = [
     "make_tracking_uri",
     "resume_run",
     "start_run",
+    "tracking_uri_hidden",
 ]
