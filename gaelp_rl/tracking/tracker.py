@@ -81,8 +81,8 @@ def resume_run(config: TrackingConfig, run_id: str, clock: Callable[[], float] =
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             raise UnknownReferenceError(
-                f"no run {run_id!r} can be resumed in experiment {config.experiment!r}: the tracking store does not hold "
-                "it; check the tracking settings, or start a new run"
+                f"no run {run_id!r} can be resumed in experiment {config.experiment!r}: the tracking store has no such "
+                "run; check the tracking settings, or start a new run"
             ) from error
     tracker = Tracker(client, config, run_id, clock)
     tracker.start_system_metrics(is_resumed=True)
