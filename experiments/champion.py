@@ -214,7 +214,9 @@ def settle_champion(
         champion_uri = register(verdict.champion, path, card).uri
     card = make_policy_card(config, candidate, judgement, verdict, summary)
     challenger = register("policy", policy_path, card)
-    tracker.set_tags({"champion": verdict.champion, "challenger_version": str(challenger.version)})
+    tracker.set_tags(
+        {"champion": verdict.champion, "challenger_version": str(challenger.version), "mlflow.note.content": summary}
+    )
     return SprintResult(policy_path, challenger.uri, champion_uri or challenger.uri, verdict, summary, report_path)
 
 

@@ -38,6 +38,9 @@ Source: https://mlflow.org/docs/latest/api_reference/python_api/mlflow.environme
 
 _POSTGRESQL = ("postgres://", "postgresql://")
 _DRIVER = "postgresql+psycopg://"
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Lets MLflow's UI open on charts of training runs instead of on its pages for language models."""
+
 _CONNECT_TIMEOUT_S = 10
 _SERVERS = ("http://", "https://")
 
@@ -163,7 +166,7 @@ def _make_experiment(client: MlflowClient, config: TrackingConfig, artifact_root
 
     location = None if artifact_root is None else artifact_root.resolve().as_uri()
     try:
-        client.create_experiment(config.experiment, artifact_location=location)
+        client.create_experiment(config.experiment, artifact_location=location, tags=_EXPERIMENT_TAGS)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -73,16 +73,14 @@ class Evidence:
             fields["reasons"] = {family: tuple(words) for family, words in fields["reasons"].items()}
             return Evidence(**fields)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise DataError(
-                f"the evaluation in the registry cannot be read: {error}; judge the version again"
-            ) from error
+            raise DataError(f"a version's evaluation cannot be read: {error}; judge it again") from error
 
 
 def find_objection(evidence: Evidence | None, sha256: str, champion: tuple[int, bool] | None) -> str:
     """Says why a version may not become champion.
 
     Args:
-        evidence: of its evaluation; None where there is none.
+        evidence: of its evaluation; None where there is none that can be read.
         sha256: identity of the version's artefact.
         champion: version of the present champion, and whether it is a trained policy; None without one.
 
@@ -90,7 +88,7 @@ def find_objection(evidence: Evidence | None, sha256: str, champion: tuple[int, 
         The reason in words; empty where the evidence is enough.
     """
     if evidence is None:
-        return "it was never judged"
+        return "it was never judged, or its evaluation cannot be read"
     if evidence.sha256 != sha256:
         return f"its evaluation is of another artefact, {evidence.sha256[:16]}, and not of {sha256[:16]}"
     if evidence.champion != evidence.policy:

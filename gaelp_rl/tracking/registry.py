@@ -65,6 +65,11 @@ class ModelRegistry:
         self._trust = trust
         self._client: MlflowClient = connect(config)
 
+    @property
+    def model_name(self) -> str:
+        """The registered model."""
+        return self._config.model_name
+
     def register(
         self, artifact: Path, run_id: str, card: str = "", evidence: Evidence | None = None
     ) -> RegisteredPolicy:
@@ -198,7 +203,6 @@ class ModelRegistry:
         """Every version, newest first; empty where nothing is registered.
 
         Raises:
-            DataError: the evidence of a version is damaged.
             ResourceError: the store cannot be read.
         """
         with mlflow_errors_mapped(f"list the versions of {self._config.model_name!r}"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from gaelp_rl.errors import DataError
 from gaelp_rl.tracking.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class VersionRecord:
         kind: ``network`` or ``controller``; empty where it was registered by other means.
         controller: the controller that it is, or that it corrects.
         sha256: identity of its artefact.
-        evidence: of its evaluation; None where there is none.
+        evidence: of its evaluation; None where there is none, or none that can be read.
         replaced: the champion before it; None where it never was champion, or was the first.
         card: its model card in Markdown.
     """
@@ -57,11 +59,7 @@ class VersionRecord:
 
 
 def fetch_versions(client: MlflowClient, name: str) -> list[VersionRecord]:
-    """Asks the registry for every version of a model, newest first; none where there is no such model.
-
-    Raises:
-        DataError: the evidence of a version is damaged.
-    """
+    """Asks the registry for every version of a model, newest first; none where there is no such model."""
     found, token = [], None
     while True:
         page = client.search_model_versions(f"name = '{name}'", max_results=_PAGE, page_token=token)
@@ -86,9 +84,17 @@ def fetch_versions(client: MlflowClient, name: str) -> list[VersionRecord]:
                 kind=tags.get("policy.kind", ""),
                 controller=tags.get("policy.controller", ""),
                 sha256=tags.get("policy.sha256", ""),
-                evidence=Evidence.load(tags[EVALUATION_TAG]) if EVALUATION_TAG in tags else None,
+                evidence=_find_evidence(tags),
                 replaced=int(replaced) if replaced.isdigit() else None,
                 card=entry.description or "",
             )
         )
     return sorted(records, key=lambda record: -record.version)
+
+
+def _find_evidence(tags: Mapping[str, str]) -> Evidence | None:
+    """One damaged entry must not hide the other versions; without evidence it cannot be promoted."""
+    try:
+        return Evidence.load(tags.get(EVALUATION_TAG, ""))
+    except DataError:
+        return None
