@@ -42,7 +42,7 @@ from gaelp_rl.tracking import Tracker, make_environment_tags, resume_run, start_
 from gaelp_rl.training.algorithm import FastSAC
 from gaelp_rl.training.setup import make_algorithm_config
 
-__all__ = ["main", "run_sprint", "start_ray"]
+__all__ = ["choose_weights", "main", "run_sprint", "start_ray", "train_policy"]
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _OBJECT_STORE_BYTES = 200 * 2**20
@@ -81,8 +81,8 @@ def run_sprint(config: SprintConfig, resume: str | None = None) -> SprintResult:
         tracker.log_params(config.model_dump(mode="json", exclude={"trust", "tracking"}))
         tracker.log_datasets(make_sprint_datasets(config))
         validator = Validator(config)
-        network = _train(config, folder, record, checkpoint, validator, tracker, console)
-        candidate = _choose(config, folder, network, validator, console)
+        network = train_policy(config, folder, record, checkpoint, validator, tracker, console)
+        candidate = choose_weights(config, folder, network, validator, console)
         return _finish(config, folder, record, candidate, validator, tracker, console)
 
 
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _train(
+def train_policy(
     config: SprintConfig,
     folder: SprintFolder,
     record: SprintRecord,
@@ -112,7 +112,24 @@ def _train(
     tracker: Tracker,
     console: Console,
 ) -> MlpNetwork:
-    """Trains to the end and returns the last weights."""
+    """Trains to the end.
+
+    Args:
+        config: all settings.
+        folder: takes checkpoints and snapshots.
+        record: of the run.
+        checkpoint: to go on from; None to start anew.
+        validator: scores weights on the way.
+        tracker: takes metrics.
+        console: shows progress.
+
+    Returns:
+        The last weights.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted, and saved.
+        CheckpointError: the checkpoint cannot be used, or the disk refuses.
+    """
     start_ray()
     try:
         training = make_training_config(config)
@@ -147,9 +164,10 @@ def start_ray() -> None:
         )
 
 
-def _choose(
+def choose_weights(
     config: SprintConfig, folder: SprintFolder, network: MlpNetwork, validator: Validator, console: Console
 ) -> Candidate:
+    """The snapshot and the share of its action that validated best; ``network`` gives the layers' sizes."""
     snapshots = load_snapshots(folder.snapshots, network.layer_sizes)
     with WorkProgress(console, "choosing weights", (len(snapshots) + 1) * len(config.residual_scales)) as progress:
         candidate = choose_candidate(

@@ -12,12 +12,13 @@ from gaelp_rl.tracking.evidence import Evidence
 from gaelp_rl.tracking.model_card import make_model_card
 from gaelp_rl.tracking.references import is_reference
 from gaelp_rl.tracking.registry import CHALLENGER, CHAMPION, ModelRegistry, RegisteredPolicy
-from gaelp_rl.tracking.tracker import Tracker, resume_run, start_run
+from gaelp_rl.tracking.tracker import PARENT_TAG, Tracker, resume_run, start_run
 from gaelp_rl.tracking.versions import VersionRecord
 
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
+    "PARENT_TAG",
     "SAFE_ENVIRONMENT",
     "Evidence",
     "GitState",

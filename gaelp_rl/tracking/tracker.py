@@ -23,10 +23,12 @@ from gaelp_rl.tracking.system_metrics import RECORDED_S, SystemMonitor, SystemSa
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["Tracker", "resume_run", "start_run"]
+__all__ = ["PARENT_TAG", "Tracker", "resume_run", "start_run"]
 
 _METRIC_NAME = re.compile(r"(?=.{1,250}$)(?!\.{1,2}(/|$))[\w\-. ]+(/(?!\.{1,2}(/|$))[\w\-. ]+)*", re.ASCII)
-_PARENT_TAG = "mlflow.parentRunId"
+PARENT_TAG = "mlflow.parentRunId"
+"""Tag of a child run that holds the parent's identifier: for children that another process writes."""
+
 _FINISH_PATIENCE_S = 30.0
 
 
@@ -124,7 +126,7 @@ class Tracker:
 
     def start_child(self, name: str, tags: Mapping[str, str] | None = None) -> Tracker:
         """Starts a run shown under this one, such as a seed or a trial."""
-        return _create_run(self._client, self._config, name, {**(tags or {}), _PARENT_TAG: self.run_id}, self._clock)
+        return _create_run(self._client, self._config, name, {**(tags or {}), PARENT_TAG: self.run_id}, self._clock)
 
     def log_params(self, params: Mapping[str, object]) -> None:
         """Records settings: flat and cut to MLflow's limits as parameters, in full as ``params.json``.
