@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from deploy.commands import ga4_export
 from deploy.commands.options import Overrides
 from gaelp_rl.config.fidelity import Fidelity
 from gaelp_rl.errors import ConfigError, GaelpError, ResourceError
@@ -249,6 +250,9 @@ def open_mlflow(
     command += ["--backend-store-uri", f"sqlite:///{file}"]
     command += ["--artifacts-destination", str(tracking.artifact_root.absolute())]
     _replace_process(command, _make_mlflow_environment())
+
+
+app.command(name="ga4-export", epilog=ga4_export.EPILOG)(ga4_export.ga4_export)
 
 
 @app.command()
