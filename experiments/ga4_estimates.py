@@ -38,7 +38,8 @@ class DelayEstimate:
         curve: product limit; among conversions inside ``horizon_hours``.
         horizon_hours: oldest age that a tenth of the clicks reached, at most the look-back window.
         parameters: of ``ConversionDelay`` (``immediate``, ``weight_0``, ``mean_hours_0``, ...): estimate, low, high.
-        fitted_share: float64 [ages]; the fitted delay at the curve's ages, among conversions inside the horizon.
+        fitted_share: float64 [ages]; the fitted delay at the curve's ages, among conversions inside the horizon;
+            NaN below an hour, of which ``ConversionDelay`` says nothing.
     """
 
     curve: DelayCurve
@@ -136,8 +137,8 @@ def _describe_delay(
     posterior = _pick_posterior(fit, channel)
     delay = make_delay(posterior.mean)
     curve = estimate_delay_curve(clicks, ages, CONFIDENCE)
-    fitted = delay.compute_cdf(ages) / delay.compute_cdf(np.array(horizon))
-    return DelayEstimate(curve, horizon, _list_parameters(posterior), np.asarray(fitted))
+    fitted = np.where(ages >= 1.0, delay.compute_cdf(ages) / delay.compute_cdf(np.array(horizon)), np.nan)
+    return DelayEstimate(curve, horizon, _list_parameters(posterior), fitted)
 
 
 def _list_parameters(posterior: Posterior) -> dict[str, tuple[float, float, float]]:

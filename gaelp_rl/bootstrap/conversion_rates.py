@@ -53,7 +53,11 @@ def compute_effective_clicks(watched_hours: FloatArray, delay: ConversionDelay, 
 
 
 def compute_effective_sd(
-    watched_hours: FloatArray, delays: Sequence[ConversionDelay], covariance: FloatArray, window_hours: float, step: float
+    watched_hours: FloatArray,
+    delays: Sequence[ConversionDelay],
+    covariance: FloatArray,
+    window_hours: float,
+    step: float,
 ) -> float:
     """Standard deviation of the log of the effective clicks that an uncertain delay causes.
 
@@ -89,4 +93,4 @@ def estimate_rate(events: float, trials: float, log_sd: float = 0.0, confidence:
     low, high = max(centre - reach, 0.0), min(centre + reach, 1.0)
     wide_low = share * np.exp(-np.hypot(np.log(share / low), z * log_sd)) if 0.0 < low < share else low
     wide_high = share * np.exp(np.hypot(np.log(high / share), z * log_sd)) if share > 0.0 else high
-    return Rate(events, trials, events / trials, float(wide_low), float(wide_high))
+    return Rate(events, trials, events / trials, float(wide_low), min(float(wide_high), 1.0))

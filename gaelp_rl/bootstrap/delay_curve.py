@@ -129,8 +129,13 @@ def estimate_delay_curve(clicks: WatchedClicks, age_hours: FloatArray, confidenc
         low, high = (1.0 / (1.0 + np.exp(-(log_odds + side * reach))) for side in (-1.0, 1.0))
     known = (converted > 0.0) & (rest > 0.0)
     return DelayCurve(
-        age_hours, converted, share, np.where(known, low, share), np.where(known, high, share),
-        clicks.count_at_risk(age_hours), int(np.isfinite(clicks.delay_hours).sum()),
+        age_hours,
+        converted,
+        share,
+        np.where(known, low, share),
+        np.where(known, high, share),
+        clicks.count_at_risk(age_hours),
+        int(np.isfinite(clicks.delay_hours).sum()),
     )
 
 

@@ -95,10 +95,12 @@ def _add_up(
     settings: Ga4Config,
 ) -> pa.Table:
     local = find_local_hours(instants, zone)
-    hours, hour_index = np.unique(local.start, return_inverse=True)
+    hour_index = np.unique(local.start, return_inverse=True)[1]
     cell = (hour_index * len(SESSION_CHANNELS) + channel) * len(FACT_DEVICES) + device
     cells, first, where = np.unique(cell, return_index=True, return_inverse=True)
-    sums = {name: np.rint(np.bincount(where, row)).astype(np.int64) for name, row in zip(_MEASURES, measures, strict=True)}
+    sums = {
+        name: np.rint(np.bincount(where, row)).astype(np.int64) for name, row in zip(_MEASURES, measures, strict=True)
+    }
     start = local.start[first]
     newest_day = max(shard.day for shard in attributed.export.shards).toordinal()
     property_day = find_local_hours(start, ZoneInfo(settings.property_time_zone)).day
@@ -112,5 +114,10 @@ def _add_up(
         "provisional": newest_day - property_day < settings.provisional_days,
         "as_of": np.full(cells.size, attributed.export.as_of),
     }
-    arrays = [pa.array(columns[field.name], pa.int64()).cast(field.type) if pa.types.is_timestamp(field.type) else pa.array(columns[field.name], field.type) for field in FACT_SCHEMA]
+    arrays = [
+        pa.array(columns[field.name], pa.int64()).cast(field.type)
+        if pa.types.is_timestamp(field.type)
+        else pa.array(columns[field.name], field.type)
+        for field in FACT_SCHEMA
+    ]
     return pa.Table.from_arrays(arrays, schema=FACT_SCHEMA)

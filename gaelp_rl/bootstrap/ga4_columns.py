@@ -213,7 +213,7 @@ def _follow(batch: pa.RecordBatch, parts: list[str]) -> pa.Array | None:
 def _read_params(params: pa.Array, num_rows: int) -> dict[str, TypedColumn]:
     """Flat columns of the keys that are read; of a key that comes twice in a row, the first."""
     if not (pa.types.is_list(params.type) or pa.types.is_large_list(params.type)):
-        return {}
+        return {PARAMS: (pa.nulls(num_rows), np.asarray(params.is_valid()))}
     parent = np.asarray(pc.list_parent_indices(params))
     entries = pc.list_flatten(params)
     keys, held = pc.struct_field(entries, "key"), pc.struct_field(entries, "value")
@@ -232,9 +232,7 @@ def _read_params(params: pa.Array, num_rows: int) -> dict[str, TypedColumn]:
 
 def _read_any_kind(held: pa.Array, kind: pa.DataType) -> TypedColumn:
     """The kind of a parameter's struct that is not null, as the type that the key should have."""
-    parts = [
-        _coerce(pc.struct_field(held, name), kind) for name in PARAM_KINDS if held.type.get_field_index(name) >= 0
-    ]
+    parts = [_coerce(pc.struct_field(held, name), kind) for name in PARAM_KINDS if held.type.get_field_index(name) >= 0]
     if not parts:
         return pa.nulls(len(held), kind), np.zeros(len(held), dtype=np.bool_)
     found = pc.coalesce(*(column for column, _ in parts))

@@ -209,10 +209,11 @@ def _find_users(kept: FlatBatch) -> tuple[KeyArray, NDArray[np.bool_]]:
 
 
 def _make_row_keys(kept: FlatBatch) -> KeyArray:
-    columns = [hash_strings(kept.columns[name]) for name in ("user_pseudo_id", "event_name", "ecommerce.transaction_id")]
-    for name in (*_ROW_KEY, *_ROW_KEY_REST):
-        columns.append(np.asarray(pc.fill_null(kept.columns[name], -1)).astype(np.uint64))
-    return combine_keys(*columns)
+    columns = [
+        hash_strings(kept.columns[name]) for name in ("user_pseudo_id", "event_name", "ecommerce.transaction_id")
+    ]
+    numbers = (np.asarray(pc.fill_null(kept.columns[name], -1)) for name in (*_ROW_KEY, *_ROW_KEY_REST))
+    return combine_keys(*columns, *numbers)
 
 
 def _make_session_keys(kept: FlatBatch, user: KeyArray) -> KeyArray:

@@ -66,8 +66,10 @@ def _read_chunk(lines: list[bytes]) -> FlatBatch:
     for key, kind in PARAM_COLUMNS.items():
         read[f"{PARAMS}.{key}"] = parse_cells([found.get(key) for found in params], kind)
     batch = make_flat_batch(read, len(records))
-    if broken.any():
-        batch.malformed["row"] = broken
+    no_list = np.array([not isinstance((record or {}).get(PARAMS, []), list) for record in records], dtype=np.bool_)
+    for name, bad in (("row", broken), (PARAMS, no_list)):
+        if bad.any():
+            batch.malformed[name] = bad
     return batch
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +71,7 @@ class Ga4Export:
 
 
 def read_export(
-    shards: ShardList, settings: Ga4Config, on_shard: Callable[[int, int], None] = lambda done, rows: None
+    shards: ShardList, settings: Ga4Config, on_shard: Callable[[int, int], None] | None = None
 ) -> Ga4Export:
     """Reads all tables.
 
@@ -93,7 +92,8 @@ def read_export(
         sessions.append(merge_sessions(parts) if parts else reduce_events(_make_no_events()))
         tallies[shard.name] = tally
         as_of, rows = max(as_of, newest), rows + tally.rows
-        on_shard(done, rows)
+        if on_shard is not None:
+            on_shard(done, rows)
     if as_of == 0:
         msg = f"no row of {rows:,} can be used: look at quarantined fields, first {_find_worst(tallies)!r}"
         raise DataError(msg)
@@ -130,9 +130,7 @@ def count_conversions(events: KeyEvents, settings: Ga4Config) -> KeyEvents:
     return KeyEvents(*(column[kept] for column in events))
 
 
-def _read_shard(
-    shard: Shard, settings: Ga4Config, key_events: list[KeyEvents]
-) -> tuple[Tally, list[Sessions], int]:
+def _read_shard(shard: Shard, settings: Ga4Config, key_events: list[KeyEvents]) -> tuple[Tally, list[Sessions], int]:
     tally, seen, newest = Tally(), SeenKeys(), 0
     parts: list[Sessions] = []
     for batch in _read_batches(shard):

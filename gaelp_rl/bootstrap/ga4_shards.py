@@ -1,15 +1,14 @@
 """Which files of a folder make up a GA4 export, each day once.
 
-A daily table wins over the intraday table of its day; the two are never summed. A day may be exported
-again, with events that came late: put later exports into sub-folders whose names sort later (a date,
-say), and the newest one of a day replaces the others.
+A daily table wins over the intraday table of its day; the two are never summed. GA4 restates a daily
+table for three days: export it again over the old file. Sub-folders, such as those of older
+exports, are not read.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from gaelp_rl.errors import DataError
 
 __all__ = ["Shard", "ShardList", "find_shards"]
 
-_NAME = re.compile(r"events_(?P<intraday>intraday_)?(?P<day>\d{8})(?P<part>[-_.]\d+)?\.(?:parquet|jsonl(?:\.gz)?)")
+_NAME = re.compile(r"events_(?P<intraday>intraday_)?(?P<day>\d{8})(?P<part>-\d+)?\.(?:parquet|jsonl(?:\.gz)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class ShardList:
 
     Attributes:
         shards: to read, one per day, oldest first.
-        superseded: files that a daily table or a later export of the same day replaces.
+        superseded: intraday files that the daily table of their day replaces.
     """
 
     shards: tuple[Shard, ...]
@@ -59,30 +58,39 @@ def find_shards(folder: Path) -> ShardList:
 
     Args:
         folder: holds ``events_YYYYMMDD`` and ``events_intraday_YYYYMMDD`` files that end in
-            ``.parquet``, ``.jsonl`` or ``.jsonl.gz``, itself or in sub-folders.
+            ``.parquet``, ``.jsonl`` or ``.jsonl.gz``; a table in parts has ``-000000000000`` and so on
+            behind its day.
 
     Raises:
-        DataError: the folder does not exist or holds no such file, or a name's day is not in the calendar.
+        DataError: the folder does not exist or holds no such file, a name's day is not in the calendar, or a
+            table stands there twice.
     """
     if not folder.is_dir():
         msg = f"no folder {str(folder)!r}: give the folder that holds the export's events_YYYYMMDD files"
         raise DataError(msg)
-    tables: dict[tuple[date, bool, Path], list[Path]] = defaultdict(list)
-    for path in sorted(folder.rglob("events_*")):
+    tables: dict[date, dict[bool, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    for path in sorted(folder.glob("events_*")):
         match = _NAME.fullmatch(path.name)
         if match and path.is_file():
-            tables[_parse_day(path, match["day"]), match["intraday"] is None, path.parent].append(path)
+            tables[_parse_day(path, match["day"])][match["intraday"] is not None].append(path)
     if not tables:
         msg = f"{str(folder)!r} holds no events_YYYYMMDD file that ends in .parquet, .jsonl or .jsonl.gz"
         raise DataError(msg)
-    chosen = {day: max(key for key in tables if key[0] == day) for day in _list_days(tables)}
-    shards = [Shard(day, not key[1], tuple(tables[key])) for day, key in chosen.items()]
-    superseded = [path for key in tables if chosen[key[0]] != key for path in tables[key]]
+    for kinds in tables.values():
+        for paths in kinds.values():
+            _check_parts(paths)
+    shards = [Shard(day, False not in kinds, tuple(kinds[False not in kinds])) for day, kinds in sorted(tables.items())]
+    superseded = [path for _, kinds in sorted(tables.items()) if len(kinds) > 1 for path in kinds[True]]
     return ShardList(tuple(shards), tuple(superseded))
 
 
-def _list_days(keys: Iterable[tuple[date, bool, Path]]) -> list[date]:
-    return sorted({key[0] for key in keys})
+def _check_parts(paths: list[Path]) -> None:
+    """One whole table, or parts of one format: two exports of a table must not be added up."""
+    endings = {"".join(path.suffixes) for path in paths}
+    whole = [path for path in paths if "-" not in path.name]
+    if len(paths) > 1 and (whole or len(endings) > 1):
+        msg = f"{paths[0].name} and {paths[1].name} are two exports of one table: keep the newer, move the other away"
+        raise DataError(msg)
 
 
 def _parse_day(path: Path, digits: str) -> date:
