@@ -243,7 +243,7 @@ def test_truth__agrees_with_reports(plain: Path) -> None:
             assert hidden * 0.9 <= reported <= hidden  # the last hours have no row yet
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(seed=st.integers(0, 1_000), days=st.integers(1, 3))
 def test_site__is_a_function_of_its_seed(seed: int, days: int) -> None:
     asked = make_settings([f"seed={seed}", f"days={days}", "events=4000", "daily_budget=50.0"])
@@ -254,11 +254,11 @@ def test_site__is_a_function_of_its_seed(seed: int, days: int) -> None:
     assert not np.array_equal(one.sessions.start[:50], other.sessions.start[:50])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_site__conversions_are_the_markets(seed: int) -> None:
     """As many as the record holds, after their click, at the age in hours that the market drew."""
-    site = make_site(make_settings([f"seed={seed}", "days=7", "events=40000", "daily_budget=400.0"]))
+    site = make_site(make_settings([f"seed={seed}", "days=5", "events=20000", "daily_budget=400.0"]))
     clicks, record = site.clicks, site.account.record
     assert len(clicks) == record.clicks.sum()
     converted = clicks.conversion >= 0

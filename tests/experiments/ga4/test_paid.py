@@ -20,7 +20,7 @@ _FIRST = int(FIRST_HOUR.timestamp()) * 1_000_000
 
 @pytest.fixture(scope="module")
 def accounts() -> list[Account]:
-    return [run_account(make_settings([f"seed={seed}", "daily_budget=1000.0"])) for seed in range(6)]
+    return [run_account(make_settings([f"seed={seed}", "daily_budget=1500.0"])) for seed in range(4)]
 
 
 def _sample(account: Account, not_landed: float = 0.08) -> PaidClicks:
@@ -45,7 +45,7 @@ def _make_record(clicks: dict[tuple[int, int, int], int], arrivals: Sequence[tup
 
 
 def test_paid_clicks__expected_conversions_are_those_of_the_true_rates(accounts: list[Account]) -> None:
-    """Conversions by channel and device against clicks x true CVR: Poisson around it, over six worlds.
+    """Conversions by channel and device against clicks x true CVR: Poisson around it, over four worlds.
 
     The recorder gives a conversion its device in proportion to clicks x true ratio, so that cells agree too.
     """
