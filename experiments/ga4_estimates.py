@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gaelp_rl.bootstrap.conversion_rates import Rate, compute_effective_clicks, compute_effective_sd, estimate_rate
 from gaelp_rl.bootstrap.delay_curve import DelayCurve, WatchedClicks, estimate_delay_curve, watch_clicks
@@ -162,7 +163,7 @@ def _list_parameters(posterior: Posterior) -> dict[str, tuple[float, float, floa
 
 def _estimate_rate(
     attributed: AttributedExport,
-    own: FloatArray,
+    own: NDArray[np.bool_],
     watched: WatchedClicks,
     fit: DelayFit,
     channel: Channel,

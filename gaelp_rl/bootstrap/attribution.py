@@ -22,7 +22,7 @@ __all__ = ["LandedClicks", "attribute", "list_landed_clicks"]
 
 
 class LandedClicks(NamedTuple):
-    """Ad clicks that landed, arrays [n], sorted by user and time.
+    """Ad clicks that landed, arrays [n], sorted by user and time, then by channel and device.
 
     Attributes:
         user: key.
@@ -40,7 +40,8 @@ class LandedClicks(NamedTuple):
 def list_landed_clicks(sessions: Sessions) -> LandedClicks:
     """The sessions whose landing carries a click identifier, as clicks."""
     own = np.flatnonzero(sessions.has_click)
-    order = own[np.lexsort((sessions.start[own], sessions.user[own]))]
+    columns = (sessions.device, sessions.click, sessions.start, sessions.user)
+    order = own[np.lexsort([column[own] for column in columns])]
     return LandedClicks(sessions.user[order], sessions.start[order], sessions.click[order], sessions.device[order])
 
 

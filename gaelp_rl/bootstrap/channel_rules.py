@@ -28,7 +28,16 @@ from gaelp_rl.bootstrap.ga4_columns import FlatBatch
 from gaelp_rl.bootstrap.ga4_schema import CLICK_ID_CHANNELS
 from gaelp_rl.domain.channels import CHANNELS, Channel
 
-__all__ = ["NO_CLICK", "PAID_OTHER", "SESSION_CHANNELS", "UNPAID", "find_clicks", "rank_channels", "split_rank"]
+__all__ = [
+    "NO_CLICK",
+    "PAID_OTHER",
+    "SESSION_CHANNELS",
+    "UNPAID",
+    "Codes",
+    "find_clicks",
+    "rank_channels",
+    "split_rank",
+]
 
 SESSION_CHANNELS: tuple[str, ...] = (*CHANNELS, "paid_other", "unpaid")
 """Where a session can come from; codes are positions."""
@@ -52,6 +61,7 @@ _PAID_MEDIUM = re.compile(r"(.*cp.*|ppc|retargeting|paid.*|.*[_-]paid|display|ba
 _PAID_GROUP = re.compile(r"paid .*|cross-network|display|audio")
 
 Codes = NDArray[np.uint8]
+"""Positions in a short list, one byte each."""
 
 
 def find_clicks(batch: FlatBatch) -> Codes:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from gaelp_rl.bootstrap.account_hours import find_local_hours
 from gaelp_rl.bootstrap.attribution import LandedClicks
-from gaelp_rl.bootstrap.channel_rules import SESSION_CHANNELS, UNPAID, split_rank
+from gaelp_rl.bootstrap.channel_rules import SESSION_CHANNELS, UNPAID, Codes, split_rank
 from gaelp_rl.bootstrap.ga4_events import FACT_DEVICES
 from gaelp_rl.bootstrap.ga4_reader import Ga4Export
 from gaelp_rl.config.ga4 import Ga4Config
@@ -72,12 +72,16 @@ def make_facts(attributed: AttributedExport, settings: Ga4Config) -> pa.Table:
     export, clicks = attributed.export, attributed.clicks
     sessions, conversions = export.sessions, export.conversions
     has_click = attributed.click_of >= 0
-    at = np.where(has_click, attributed.click_of, 0)
-    pick = (lambda own, codes: np.where(has_click, codes[at], own)) if clicks.user.size else (lambda own, _: own)
-    instants = np.concatenate((sessions.start, clicks.timestamp, pick(conversions.timestamp, clicks.timestamp)))
-    unpaid = np.full(has_click.size, UNPAID, dtype=np.uint8)
-    channel = np.concatenate((split_rank(sessions.rank)[1], clicks.channel, pick(unpaid, clicks.channel)))
-    device = np.concatenate((sessions.device, clicks.device, pick(conversions.device, clicks.device)))
+    at = attributed.click_of[has_click]
+    when, where, what = (
+        conversions.timestamp.copy(),
+        np.full(has_click.size, UNPAID, np.uint8),
+        conversions.device.copy(),
+    )
+    when[has_click], where[has_click], what[has_click] = clicks.timestamp[at], clicks.channel[at], clicks.device[at]
+    instants = np.concatenate((sessions.start, clicks.timestamp, when))
+    channel = np.concatenate((split_rank(sessions.rank)[1], clicks.channel, where))
+    device = np.concatenate((sessions.device, clicks.device, what))
     measures = np.zeros((len(_MEASURES), instants.size))
     ends = np.cumsum([sessions.start.size, clicks.user.size, has_click.size])
     measures[0, : ends[0]] = measures[1, ends[0] : ends[1]] = measures[2, ends[1] :] = 1.0
@@ -87,8 +91,8 @@ def make_facts(attributed: AttributedExport, settings: Ga4Config) -> pa.Table:
 
 def _add_up(
     instants: IntArray,
-    channel: IntArray,
-    device: IntArray,
+    channel: Codes,
+    device: Codes,
     measures: FloatArray,
     zone: ZoneInfo,
     attributed: AttributedExport,
@@ -114,10 +118,4 @@ def _add_up(
         "provisional": newest_day - property_day < settings.provisional_days,
         "as_of": np.full(cells.size, attributed.export.as_of),
     }
-    arrays = [
-        pa.array(columns[field.name], pa.int64()).cast(field.type)
-        if pa.types.is_timestamp(field.type)
-        else pa.array(columns[field.name], field.type)
-        for field in FACT_SCHEMA
-    ]
-    return pa.Table.from_arrays(arrays, schema=FACT_SCHEMA)
+    return pa.table({name: pa.array(column) for name, column in columns.items()}).cast(FACT_SCHEMA)

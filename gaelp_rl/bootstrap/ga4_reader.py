@@ -97,7 +97,7 @@ def read_export(
     if as_of == 0:
         msg = f"no row of {rows:,} can be used: look at quarantined fields, first {_find_worst(tallies)!r}"
         raise DataError(msg)
-    every = KeyEvents(*(np.concatenate(columns) for columns in zip(*key_events, strict=True)))
+    every = KeyEvents._make(np.concatenate(columns) for columns in zip(*key_events, strict=True))
     conversions = count_conversions(every, settings)
     repeated = every.timestamp.size - conversions.timestamp.size
     return Ga4Export(merge_sessions(sessions), conversions, repeated, tallies, shards.shards, as_of)
@@ -127,7 +127,7 @@ def count_conversions(events: KeyEvents, settings: Ga4Config) -> KeyEvents:
     is_first[1:] = (columns[:, 1:] != columns[:, :-1]).any(axis=0)
     kept = order[is_first]
     kept = kept[np.argsort(events.timestamp[kept], kind="stable")]
-    return KeyEvents(*(column[kept] for column in events))
+    return KeyEvents._make(column[kept] for column in events)
 
 
 def _read_shard(shard: Shard, settings: Ga4Config, key_events: list[KeyEvents]) -> tuple[Tally, list[Sessions], int]:
@@ -148,13 +148,13 @@ def _read_batches(shard: Shard) -> Iterator[FlatBatch]:
 
 def _pick_key_events(events: EventBatch) -> KeyEvents:
     own = events.key_event >= 0
-    return KeyEvents(*(getattr(events, name)[own] for name in KeyEvents._fields))
+    return KeyEvents._make(getattr(events, name)[own] for name in KeyEvents._fields)
 
 
 def _make_no_events() -> EventBatch:
     empty = {"user": np.uint64, "session": np.uint64, "transaction": np.uint64, "key_event": np.int8}
     empty |= dict.fromkeys(("rank", "click", "device"), np.uint8)
-    return EventBatch(*(np.zeros(0, dtype=empty.get(name, np.int64)) for name in EventBatch._fields))
+    return EventBatch._make(np.zeros(0, dtype=empty.get(name, np.int64)) for name in EventBatch._fields)
 
 
 def _find_worst(tallies: dict[str, Tally]) -> str:

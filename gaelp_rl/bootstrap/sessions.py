@@ -44,24 +44,28 @@ class Sessions(NamedTuple):
         """Whether an ad click landed with the session, bool [n]."""
         return np.asarray(self.click != NO_CLICK)
 
+    def take(self, rows: IntArray) -> Sessions:
+        """Some of the sessions, in the order of ``rows``, int64 [k]."""
+        return Sessions._make(column[rows] for column in self)
+
 
 def reduce_events(events: EventBatch) -> Sessions:
     """The sessions of a batch of events, as far as the batch tells."""
     own = events.session != 0
     columns = (events.session, events.user, events.timestamp, events.rank, events.click, events.device)
-    return _reduce(Sessions(*(column[own] for column in columns)))
+    return _reduce(Sessions(*columns).take(np.flatnonzero(own)))
 
 
 def merge_sessions(parts: Sequence[Sessions]) -> Sessions:
     """One entry per session from several parts; the order of the parts does not matter."""
-    return _reduce(Sessions(*(np.concatenate(columns) for columns in zip(*parts, strict=True))))
+    return _reduce(Sessions._make(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _reduce(parts: Sessions) -> Sessions:
     if parts.session.size == 0:
         return parts
     order = np.lexsort((parts.start, parts.session))
-    sorted_parts = Sessions(*(column[order] for column in parts))
+    sorted_parts = parts.take(order)
     is_first = np.ones(order.size, dtype=np.bool_)
     is_first[1:] = sorted_parts.session[1:] != sorted_parts.session[:-1]
     first, which = np.flatnonzero(is_first), np.cumsum(is_first) - 1
