@@ -102,20 +102,16 @@ def _find_buyers(
     hour: IntArray, channel: IntArray, device: IntArray, arrivals: IntArray, rng: np.random.Generator
 ) -> tuple[IntArray, IntArray]:
     """A click of its own for every conversion: clicks' rows and conversions' ages in hours."""
-    order = rng.permutation(len(hour))
-    free: dict[tuple[int, int, int], list[int]] = {}
-    for row in order.tolist():
-        free.setdefault((int(hour[row]), int(channel[row]), int(device[row])), []).append(row)
+    free: dict[tuple[int, int], dict[int, list[int]]] = {}
+    for row in rng.permutation(len(hour)).tolist():
+        cell = free.setdefault((int(hour[row]), int(channel[row])), {})
+        cell.setdefault(int(device[row]), []).append(row)
     rows: list[int] = []
     ages: list[int] = []
     for _, h, c, d, age in arrivals.tolist():
-        cells = (
-            sorted((k for k in free if k[:2] == (h, c) and free[k]), key=lambda k: k[2] != d)
-            if not free.get((h, c, d))
-            else [(h, c, d)]
-        )
-        if cells:
-            rows.append(free[cells[0]].pop())
+        left = [other for other, clicks in free.get((h, c), {}).items() if clicks]
+        if left:
+            rows.append(free[h, c][d if d in left else min(left)].pop())
             ages.append(age)
     return np.array(rows, dtype=np.int64), np.array(ages, dtype=np.int64)
 

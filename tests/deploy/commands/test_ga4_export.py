@@ -42,7 +42,7 @@ def test_ga4_export__small_is_a_start_that_options_change(calls: list) -> None:
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [("dirt.late=1.5", "dirt.late"), ("property_time_zone=Mars/Base", "IANA"), ("dirt.lte=0.1", "dirt.late")],
+    [("dirt.late=1.5", "dirt.late"), ("property_time_zone=Mars/Base", "IANA"), ("dirt.lte=0.1", "Did you mean 'late'")],
 )
 def test_ga4_export__refuses_settings_that_make_no_sense(calls: list, override: str, message: str) -> None:
     result = _run("--set", override)
