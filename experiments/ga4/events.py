@@ -12,7 +12,7 @@ from experiments.ga4.settings import DirtRates
 from gaelp_rl.bootstrap.ga4_schema import LATE_HOURS
 from gaelp_rl.domain.reports import IntArray
 
-__all__ = ["EVENT_NAMES", "Events", "compute_mean_events", "join_events", "make_events"]
+__all__ = ["EVENT_NAMES", "Events", "count_events", "join_events", "make_events"]
 
 EVENT_NAMES = (
     "session_start",
@@ -102,17 +102,14 @@ def join_events(parts: list[Events]) -> Events:
     return Events(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Events)))
 
 
-def compute_mean_events(sessions: Sessions) -> float:
-    """Mean number of events of a visit, before dirt.
+def count_events(sessions: Sessions) -> IntArray:
+    """Events that each visit sends, before dirt, int64 [visits].
+
+    A visit begins with ``session_start``, a first one with ``first_visit`` too.
 
     Args:
-        sessions: at least one.
+        sessions: any.
     """
-    return float(_count_events(sessions).mean())
-
-
-def _count_events(sessions: Sessions) -> IntArray:
-    """A first visit also sends ``first_visit``; every visit begins with ``session_start``."""
     return np.asarray(1 + (sessions.number == 1) + _LENGTH[sessions.stage])
 
 
@@ -126,7 +123,7 @@ def make_events(sessions: Sessions, rows: IntArray, rng: np.random.Generator, di
         dirt: how often what goes wrong.
     """
     own = sessions.take(rows)
-    count = _count_events(own)
+    count = count_events(own)
     visit = np.repeat(np.arange(len(own)), count)
     position = np.arange(len(visit)) - np.repeat(count.cumsum() - count, count)
     opening = 1 + (own.number[visit] == 1)

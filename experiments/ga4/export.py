@@ -18,9 +18,8 @@ from experiments.ga4.background import make_background_sessions, make_crawler_se
 from experiments.ga4.click_ids import make_click_ids, make_landing_pages
 from experiments.ga4.clock import PropertyClock, make_clock, name_day
 from experiments.ga4.columns import EventTables, format_users
-from experiments.ga4.events import EVENT_NAMES, Events, compute_mean_events, join_events, make_events
+from experiments.ga4.events import EVENT_NAMES, Events, count_events, join_events, make_events
 from experiments.ga4.paid import PaidClicks, make_paid_sessions, sample_paid_clicks
-from experiments.ga4.published import SESSIONS_PER_USER
 from experiments.ga4.sessions import PAID_SOURCES, Sessions, Stage, join_sessions
 from experiments.ga4.settings import ExportSettings
 from experiments.ga4.shards import Shard
@@ -75,15 +74,15 @@ def make_site(settings: ExportSettings) -> Site:
     clicks = sample_paid_clicks(account.record, rng, dirt.not_landed, dirt.consent_denied)
     paid = make_paid_sessions(clicks, rng, 0, clock.horizon)
     pilot = make_background_sessions(rng, _PILOT_USERS, 0, settings.days, 0.0)
-    spent = len(paid) * compute_mean_events(paid)
+    spent = int(count_events(paid).sum())
     left = settings.events - spent
     if left < 0:
         msg = (
-            f"events is {settings.events:,}, but the paid clicks alone send about {spent:,.0f}: "
+            f"events is {settings.events:,}, but the paid clicks alone send about {spent:,}: "
             "ask for more events, fewer days or a smaller daily_budget"
         )
         raise ConfigError(msg)
-    users = round(left / (SESSIONS_PER_USER * compute_mean_events(pilot)))
+    users = round(left * _PILOT_USERS / int(count_events(pilot).sum()))
     others = make_background_sessions(rng, users, len(clicks), settings.days, dirt.consent_denied)
     bots = make_crawler_sessions(rng, round(dirt.bots * len(others)), len(clicks) + users, settings.days)
     return Site(account, clicks, join_sessions([paid, others, bots]), clock)
@@ -168,6 +167,8 @@ class _Writing:
         if not of_today.all():
             self._carried.append(events.take(~of_today))
             events = events.take(of_today)
+        if not len(events):
+            return
         self._count(events)
         table = self._tables.make_table(events)
         for shard in shards:

@@ -278,3 +278,21 @@ def test_export__refuses_a_folder_with_events_and_too_few_events(plain: Path, tm
     with pytest.raises(ConfigError, match="paid clicks alone"):
         run_ga4_export(make_settings(["events=10", "days=1"]), tmp_path / "x", **_SILENT)
     assert not (tmp_path / "x").exists()
+
+
+def test_export__writes_a_day_in_blocks(tmp_path: Path) -> None:
+    """Memory is bounded by the block, whatever a day holds: 28,000 visits of a day are four row groups."""
+    asked = ["days=1", "events=120000", "daily_budget=20.0", "property_time_zone=UTC", "older_days=0"]
+    run_ga4_export(make_settings(asked), tmp_path, **_SILENT)
+    groups = pq.read_metadata(tmp_path / "events_intraday_20260105.parquet")
+    assert groups.num_row_groups == 4
+    assert max(groups.row_group(i).num_rows for i in range(4)) < 8_000 * 6
+
+
+@pytest.mark.parametrize("asked", [["daily_budget=0.01", "events=1"], ["daily_budget=0.01", "events=60"]])
+def test_export__of_next_to_nothing_still_adds_up(asked: list[str], tmp_path: Path) -> None:
+    """No click, hardly a visitor: empty tables with their schema, and a truth without rates."""
+    run_ga4_export(make_settings([*asked, "days=2", "dirt.consent_denied=0"]), tmp_path, **_SILENT)
+    truth = _load_truth(tmp_path)
+    assert sum(pq.read_metadata(path).num_rows for path in _list_newest(tmp_path)) == truth["totals"]["rows"]
+    assert truth["paid"]["google"]["mobile"]["expected_cvr"] is None
