@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaelp_rl.bootstrap.ga4_events import SeenKeys
@@ -149,6 +149,7 @@ def test_read__a_corrupt_file_is_named(tmp_path):
 KINDS = st.sampled_from(["good", "copy", *FAULTS, "row"])
 
 
+@settings(max_examples=30)
 @given(kinds=st.lists(KINDS, min_size=1, max_size=40), json_lines=st.booleans())
 def test_read__rows_in_are_accepted_quarantined_or_duplicates(kinds, json_lines):
     """The identity, and each count against what was put in."""

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaelp_rl.bootstrap.channel_rules import SESSION_CHANNELS
@@ -116,6 +116,7 @@ EVENTS = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(events=st.lists(EVENTS, min_size=1, max_size=30), first=st.booleans())
 def test_attribution__agrees_with_a_slow_implementation(events, first):
     rows = [make_row(event) for event in events]
