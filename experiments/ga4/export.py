@@ -20,6 +20,7 @@ from experiments.ga4.clock import PropertyClock, make_clock, name_day
 from experiments.ga4.columns import EventTables, format_users
 from experiments.ga4.events import EVENT_NAMES, Events, count_events, join_events, make_events
 from experiments.ga4.paid import PaidClicks, make_paid_sessions, sample_paid_clicks
+from experiments.ga4.published import SESSIONS_PER_USER
 from experiments.ga4.sessions import PAID_SOURCES, Sessions, Stage, join_sessions
 from experiments.ga4.settings import ExportSettings
 from experiments.ga4.shards import Shard
@@ -82,7 +83,7 @@ def make_site(settings: ExportSettings) -> Site:
             "ask for more events, fewer days or a smaller daily_budget"
         )
         raise ConfigError(msg)
-    users = round(left * _PILOT_USERS / int(count_events(pilot).sum()))
+    users = round(left / (SESSIONS_PER_USER * float(count_events(pilot).mean())))
     others = make_background_sessions(rng, users, len(clicks), settings.days, dirt.consent_denied)
     bots = make_crawler_sessions(rng, round(dirt.bots * len(others)), len(clicks) + users, settings.days)
     return Site(account, clicks, join_sessions([paid, others, bots]), clock)
