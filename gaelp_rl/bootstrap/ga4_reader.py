@@ -1,7 +1,7 @@
 """Streams an export, one table after another, into sessions and conversions.
 
 Of each table only a batch of rows is in memory at a time, besides eight bytes per row against
-duplicates; what stays is 27 bytes per session and 34 per key event.
+duplicates; what stays is 27 bytes per session and 42 per key event.
 """
 
 from __future__ import annotations
