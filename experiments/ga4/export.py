@@ -138,6 +138,7 @@ class _Writing:
         self._days = site.clock.list_days()
         self._starts = site.clock.compute_days(site.sessions.start)
         self._not_arrived = 0
+        self._exported_visits: set[int] = set()
         self.exported = np.zeros((NUM_CHANNELS, NUM_DEVICES), dtype=np.int64)
         self.newest_rows = 0
         self.shards: list[dict[str, Any]] = []
@@ -181,10 +182,12 @@ class _Writing:
         seen = events.take(arrived)
         names, counts = np.unique(seen.name, return_counts=True)
         self._names.update({EVENT_NAMES[name]: int(n) for name, n in zip(names, counts, strict=True)})
-        own = seen.take((seen.name == _PURCHASE) & ~seen.repeated & seen.has_user)
-        buyers = self._site.sessions.take(own.session)
-        paid = buyers.first_source < PAID_SOURCES
-        np.add.at(self.exported, (buyers.first_source[paid], buyers.device[paid]), 1)
+        buys = seen.session[(seen.name == _PURCHASE) & seen.has_user]
+        paid = buys[self._site.sessions.first_source[buys] < PAID_SOURCES]
+        new = np.setdiff1d(paid, list(self._exported_visits))  # a purchase sent again counts once
+        self._exported_visits.update(new.tolist())
+        buyers = self._site.sessions.take(new)
+        np.add.at(self.exported, (buyers.first_source, buyers.device), 1)
 
     def _make_shards(self, day: int, index: int) -> list[Shard]:
         """The newest edition first."""
