@@ -28,6 +28,7 @@ __all__ = [
     "PARAM_KINDS",
     "FlatBatch",
     "TypedColumn",
+    "flatten_batch",
     "make_flat_batch",
     "parse_cells",
     "read_parquet",
@@ -112,7 +113,7 @@ def read_parquet(path: Path) -> Iterator[FlatBatch]:
                 yield make_flat_batch({}, min(BATCH_ROWS, file.metadata.num_rows - start))
             return
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=wanted, use_threads=False):
-            yield _flatten(batch)
+            yield flatten_batch(batch)
     except (pa.ArrowException, OSError) as error:
         msg = f"{path} cannot be read as Parquet: {error}; export the table again, or remove the file"
         raise DataError(msg) from error
@@ -188,7 +189,8 @@ def _is_wanted(leaf: str) -> bool:
     return parts[0] == PARAMS or ".".join(parts) in FLAT_COLUMNS
 
 
-def _flatten(batch: pa.RecordBatch) -> FlatBatch:
+def flatten_batch(batch: pa.RecordBatch) -> FlatBatch:
+    """Takes the columns that are needed out of nested ones, each in its type."""
     read: dict[str, TypedColumn] = {}
     for path, kind in FLAT_COLUMNS.items():
         column = _follow(batch, path.split("."))
