@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from deploy.commands import ga4_export
 from deploy.commands.mlflow import EPILOG, open_mlflow
 from deploy.commands.models import (
     MODELS_EPILOG,
@@ -237,6 +238,9 @@ def doctor(
         _render_findings(rows)
     if any(item.status is CheckStatus.FAIL for item in findings):
         raise typer.Exit(1)
+
+
+app.command(name="ga4-export", epilog=ga4_export.EPILOG)(ga4_export.ga4_export)
 
 
 @app.command()
