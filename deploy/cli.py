@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from deploy.commands import cluster
 from deploy.commands.options import Overrides
 from gaelp_rl.config.fidelity import Fidelity
 from gaelp_rl.errors import ConfigError, GaelpError, ResourceError
@@ -231,6 +232,14 @@ def doctor(
         _render_findings(rows)
     if any(item.status is CheckStatus.FAIL for item in findings):
         raise typer.Exit(1)
+
+
+app.add_typer(cluster.app, name="cluster")
+app.command(
+    epilog="Needs `gaelp cluster up` first, or --address. Examples: `gaelp submit --episodes 100000` · "
+    "`gaelp submit --resume latest` · `gaelp submit --address https://ray.example.com "
+    "--config experiments/configs/sprint-cluster.toml --no-wait`"
+)(cluster.submit)
 
 
 @app.command(name="mlflow", epilog="Examples: `gaelp mlflow` · `gaelp mlflow --port 5001`")
