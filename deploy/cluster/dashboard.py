@@ -152,10 +152,9 @@ class Dashboard:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(self._parts.hostname or "", self._parts.port, timeout=self._timeout_s)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        body = "{}" if method == "POST" else None
         try:
-            connection.request(
-                method, self._parts.path + path, body="{}" if method == "POST" else None, headers=headers
-            )
+            connection.request(method, self._parts.path + path, body=body, headers=headers)
             response = connection.getresponse()
             return response.status, response.read()
         finally:

@@ -20,8 +20,15 @@ from deploy.cluster.folder import ClusterFolder, ClusterState
 from deploy.cluster.processes import MARK, check_port, find_free_port, find_processes, stop_processes
 from gaelp_rl.errors import ResourceError
 
-__all__ = ["HeadSettings", "check_dashboard_packages", "make_head_command", "make_head_environment", "start_head"]
-__all__ += ["read_token", "stop_head"]
+__all__ = [
+    "HeadSettings",
+    "check_dashboard_packages",
+    "make_head_command",
+    "make_head_environment",
+    "read_token",
+    "start_head",
+    "stop_head",
+]
 
 MIB = 2**20
 SESSION_PREFIX = "gaelp-ray-"
@@ -254,12 +261,10 @@ def _wait_until_ready(
     while not dashboard.is_ready():
         waited = time.monotonic() - started
         if process.poll() is not None:
-            raise ResourceError(
-                f"the Ray head ended while it started. Last lines of {folder.log}:\n{_tail(folder.log)}"
-            )
+            raise ResourceError(f"the Ray head ended while it started. {_quote_log(folder.log)}")
         if waited > ready_within_s:
             message = f"the Ray head was not ready within {ready_within_s:g} s and was ended"
-            raise ResourceError(f"{message}. Last lines of {folder.log}:\n{_tail(folder.log)}")
+            raise ResourceError(f"{message}. {_quote_log(folder.log)}")
         on_wait(waited)
         time.sleep(0.2)
     if not dashboard.refuses_strangers():
@@ -269,5 +274,6 @@ def _wait_until_ready(
         )
 
 
-def _tail(path: Path, lines: int = 12) -> str:
-    return "\n".join(path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:])
+def _quote_log(path: Path, lines: int = 12) -> str:
+    last = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:]
+    return "\n".join([f"Last lines of {path}:", *last])

@@ -68,7 +68,9 @@ def make_sprint_job(
     """
     _check_no_secret(overrides)
     config = load_sprint_config(config_file, overrides, resume if is_local else None)
-    paths = _make_paths(config) if is_local else _check_paths(config)
+    if not is_local:
+        _check_paths(config)
+    paths = _make_paths(config) if is_local else []
     arguments = ["-m", "experiments.sprint"]
     if config_file is not None:
         arguments += ["--config", _place_config(config_file, checkout, is_local=is_local)]
@@ -94,14 +96,17 @@ def _check_no_secret(overrides: Sequence[str]) -> None:
             )
 
 
+def _list_written_paths(config: SprintConfig) -> dict[str, Path]:
+    tracking = config.tracking
+    paths = {"out": config.out}
+    if not tracking.tracking_uri:
+        paths |= {"tracking.database": tracking.database, "tracking.artifact_root": tracking.artifact_root}
+    return paths
+
+
 def _make_paths(config: SprintConfig) -> list[str]:
     """Overrides that make the paths of a job on this machine absolute."""
-    paths = {"out": config.out}
-    if not config.tracking.tracking_uri:
-        paths |= {
-            "tracking.database": config.tracking.database,
-            "tracking.artifact_root": config.tracking.artifact_root,
-        }
+    paths = _list_written_paths(config)
     if config.trust.signing_key_file is not None:
         paths["trust.signing_key_file"] = config.trust.signing_key_file
     overrides = [f"{key}={json.dumps(str(path.absolute()))}" for key, path in paths.items()]
@@ -114,21 +119,14 @@ def _make_paths(config: SprintConfig) -> list[str]:
     return overrides
 
 
-def _check_paths(config: SprintConfig) -> list[str]:
-    paths = {"out": config.out}
-    if not config.tracking.tracking_uri:
-        paths |= {
-            "tracking.database": config.tracking.database,
-            "tracking.artifact_root": config.tracking.artifact_root,
-        }
-    relative = [key for key, path in paths.items() if not path.is_absolute()]
+def _check_paths(config: SprintConfig) -> None:
+    relative = [key for key, path in _list_written_paths(config).items() if not path.is_absolute()]
     if relative:
         raise ConfigError(
-            f"{', '.join(relative)} must be absolute paths on the cluster (a volume that outlives the job): a job's own "
-            "folder is deleted after it. Set them, or tracking.tracking_uri for MLflow's part, as "
+            f"{', '.join(relative)} must be absolute paths on the cluster (a volume that outlives the job): a job's "
+            "own folder is deleted after it. Set them, or tracking.tracking_uri for MLflow's part, as "
             "experiments/configs/sprint-cluster.toml does."
         )
-    return []
 
 
 def _place_config(config_file: Path, checkout: Path, *, is_local: bool) -> str:

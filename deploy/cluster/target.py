@@ -55,9 +55,7 @@ def load_running_cluster(folder: ClusterFolder) -> ClusterState:
     """
     state = folder.load()
     if state is None:
-        raise ResourceError(
-            f"no cluster runs in {folder.root}: start one with `gaelp cluster up`, or pass --address URL"
-        )
+        raise ResourceError(f"no cluster runs in {folder.root}: run `gaelp cluster up`, or pass --address URL")
     if not any(process.pid == state.pid for process in find_processes(state.cluster_id)):
         message = f"the cluster's head (process {state.pid}) has died; its log is {folder.log}"
         raise ResourceError(f"{message}. Run `gaelp cluster down`, then `gaelp cluster up`.")

@@ -18,21 +18,10 @@ MAX_UPLOAD_BYTES = 50 * MIB
 """Ray's own limit is ten times as much; code is a hundredth of it."""
 
 LEFT_OUT_FOLDERS = frozenset(
-    {
-        "__pycache__",
-        "build",
-        "dist",
-        "docs",
-        "gates",
-        "htmlcov",
-        "mlartifacts",
-        "mlruns",
-        "node_modules",
-        "runs",
-        "tests",
-    }
+    ("__pycache__", "build", "dist", "docs", "gates", "htmlcov", "mlartifacts", "mlruns", "runs", "tests")
 )
-LEFT_OUT_FILES = ("*.db*", "*.egg-info", "*.key", "*.log", "*.pem", "*.pyc", "*credentials*", "*secret*", "*token*")
+LEFT_OUT_FILES = ("*.db*", "*.key", "*.log", "*.pem", "*.pyc", "*credential*", "*secret*", "*token*")
+"""Names that stay here, except Python sources: a module may be named after the secrets it handles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +48,7 @@ def list_upload_files(checkout: Path) -> list[Path]:
     """The files that travel, relative to the checkout.
 
     Hidden files, virtual environments, runs, caches, tests, logs, databases and whatever is named like
-    a key, token, secret or credential stay; so does every link.
+    a key, token, secret or credential stay; so does every link. Python sources travel whatever their name.
 
     Args:
         checkout: the folder.
@@ -107,10 +96,14 @@ def _walk(folder: Path) -> Iterator[Path]:
         if entry.is_dir():
             if not _is_left_out_folder(Path(entry.path)):
                 yield from _walk(Path(entry.path))
-        elif entry.is_file() and not any(fnmatch(entry.name.lower(), pattern) for pattern in LEFT_OUT_FILES):
+        elif entry.is_file() and not _is_left_out_file(entry.name.lower()):
             yield Path(entry.path)
 
 
 def _is_left_out_folder(folder: Path) -> bool:
     is_environment = (folder / "pyvenv.cfg").is_file()
     return is_environment or folder.name in LEFT_OUT_FOLDERS or folder.name.endswith(".egg-info")
+
+
+def _is_left_out_file(name: str) -> bool:
+    return not name.endswith(".py") and any(fnmatch(name, pattern) for pattern in LEFT_OUT_FILES)

@@ -14,7 +14,7 @@ from deploy.commands.options import Overrides
 from gaelp_rl.errors import ResourceError
 
 if TYPE_CHECKING:
-    from deploy.cluster.folder import ClusterFolder, ClusterState
+    from deploy.cluster.folder import ClusterState
     from deploy.cluster.jobs import JobClient
 
 __all__ = ["app", "down", "logs", "status", "stop", "submit", "up"]
@@ -62,9 +62,7 @@ def up(
             _print_up(load_running_cluster(files))
             return
         if state is not None:
-            typer.echo(
-                f"the cluster that was started at {state.started_at} ended without `gaelp cluster down`; cleared"
-            )
+            typer.echo(f"the cluster of {state.started_at} ended without `gaelp cluster down`; its files are cleared")
             stop_head(files, state)
         check_dashboard_packages()
         settings = HeadSettings(port, dashboard_port, num_cpus, memory, object_store, tuple(pass_env or ()))
@@ -136,9 +134,8 @@ def stop(job_id: JobId, address: Address = None, folder: Folder = _FOLDER) -> No
     dashboard = find_target(address, ClusterFolder(folder)).dashboard
     dashboard.stop_job(job_id)
     left = wait_for_jobs(dashboard, {job_id}, STOP_WAIT_S + 10.0)
-    typer.echo(
-        f"job {job_id} " + ("is still ending" if left else "has ended; go on with: gaelp submit --resume latest")
-    )
+    outcome = "is still ending" if left else "has ended; a sprint goes on with: gaelp submit --resume latest"
+    typer.echo(f"job {job_id} {outcome}")
 
 
 def submit(
