@@ -24,6 +24,7 @@ WORKER_PORTS = range(10_002, 20_000)
 """Ray's workers choose from these: a server of ours there would fail on some later day."""
 
 _POLL_S = 0.1
+_STRAGGLERS_S = 1.0  # for what the head told to end as its last act
 
 
 def find_processes(cluster_id: str) -> list[psutil.Process]:
@@ -58,8 +59,11 @@ def stop_processes(cluster_id: str, head_pid: int, grace_s: float = 15.0) -> int
     for process in before:
         if process.pid == head_pid:
             _signal(process, kill=False)
-    if any(process.pid == head_pid for process in before):
-        _wait_until_gone(cluster_id, grace_s)
+    deadline = time.monotonic() + grace_s
+    while time.monotonic() < deadline and any(process.pid == head_pid for process in find_processes(cluster_id)):
+        time.sleep(_POLL_S)
+    if before:
+        _wait_until_gone(cluster_id, _STRAGGLERS_S)
     for _ in range(3):  # a parent may start a child between the look and the kill
         for process in find_processes(cluster_id):
             _signal(process, kill=True)

@@ -18,10 +18,10 @@ import sys
 import tempfile
 import time
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import aiohttp
-import ray
 from aiohttp import web
 
 ENDED = {"SUCCEEDED", "FAILED", "STOPPED"}
@@ -47,7 +47,7 @@ class JobsServer:
 
     async def version(self, request):
         return web.json_response(
-            {"version": "4", "ray_version": ray.__version__, "ray_commit": "", "session_name": "t"}
+            {"version": "4", "ray_version": metadata.version("ray"), "ray_commit": "", "session_name": "t"}
         )
 
     async def package(self, request):
