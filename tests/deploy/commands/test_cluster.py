@@ -50,6 +50,7 @@ def tiny(out: Path, episodes: int) -> list[str]:
         "residual_scales=[0.5]",
         'evaluation.families=["campaign"]',
         "evaluation.worlds=8",
+        "evaluation.cross_check_worlds=0",
         "evaluation.bootstrap_resamples=100",
         f"training.episodes={episodes}",
         "training.worlds_per_env_runner=16",
