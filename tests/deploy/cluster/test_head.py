@@ -28,6 +28,9 @@ from deploy.cluster.target import find_target, load_running_cluster
 from gaelp_rl.errors import ConfigError, ResourceError
 
 
+pytestmark = pytest.mark.integration
+
+
 def test_head__is_opened_by_its_token_only(start_stub):
     folder, state = start_stub()
     token = read_token(folder.token)

@@ -92,6 +92,7 @@ def test_job__that_fails_streams_its_log_once_and_hands_its_exit_code_on(start_s
     assert "ray job submit --working-dir . -- " in result.output
     assert folder.token.read_text() not in result.output
     (line,) = [line for line in result.output.splitlines() if line.startswith("gaelp: ")]
+    assert result.output.count("gaelp: ") == 1, "what came before the cut is not repeated"
     assert str(tmp_path / "run") in line
     (job,) = make_report(folder)["jobs"]
     assert job["status"] == "FAILED"
