@@ -27,7 +27,6 @@ from deploy.cluster.status import make_report
 from deploy.cluster.target import find_target, load_running_cluster
 from gaelp_rl.errors import ConfigError, ResourceError
 
-
 pytestmark = pytest.mark.integration
 
 
