@@ -2,8 +2,8 @@
 
     python jobs_server.py PORT [--open | --die | --silent]
 
-It asks for the token of RAY_AUTH_TOKEN_PATH, keeps uploaded packages, unpacks one per job into a
-temporary folder, runs the job's command there, and streams what it prints. Paths and answers are
+It asks for the token of RAY_AUTH_TOKEN_PATH, keeps uploaded packages, unpacks each once into a
+temporary folder (so that jobs of the same code share compiled kernels), runs the job's command there, and streams what it prints. Paths and answers are
 those of ray.dashboard.modules.job.job_head of Ray 2.60.
 """
 
@@ -61,9 +61,11 @@ class JobsServer:
         if "entrypoint" not in wanted:
             return web.Response(status=400, text="entrypoint is missing")
         job_id = wanted["submission_id"]
-        folder = self.root / job_id
-        with zipfile.ZipFile(io.BytesIO(self.packages[wanted["runtime_env"]["working_dir"]])) as archive:
-            archive.extractall(folder)
+        uri = wanted["runtime_env"]["working_dir"]
+        folder = self.root / uri.rpartition("/")[2].removesuffix(".zip")
+        if not folder.exists():
+            with zipfile.ZipFile(io.BytesIO(self.packages[uri])) as archive:
+                archive.extractall(folder)
         log = (self.root / f"{job_id}.log").open("wb")
         self.processes[job_id] = subprocess.Popen(
             wanted["entrypoint"],

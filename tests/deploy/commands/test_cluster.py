@@ -126,13 +126,12 @@ def test_sprint__is_followed_detached_stopped_and_resumed(start_stub, tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    deadline = time.monotonic() + 240
-    while not list((out / "checkpoints").glob("checkpoint-*[0-9]")):
-        assert time.monotonic() < deadline
-        assert first.poll() is None, first.communicate()[0]
-        time.sleep(0.2)
-    first.send_signal(signal.SIGINT)
-    printed, _ = first.communicate(timeout=30)
+    try:
+        _wait_for_checkpoint(first, out / "checkpoints")
+        first.send_signal(signal.SIGINT)
+        printed, _ = first.communicate(timeout=60)
+    finally:
+        first.kill()
     assert first.returncode == 130, printed
     assert "1,000,000 episodes" in printed, "the job's own lines arrive"
     assert "goes on" in printed
@@ -158,6 +157,14 @@ def test_sprint__is_followed_detached_stopped_and_resumed(start_stub, tmp_path):
     assert (out / "policy" / "manifest.json").is_file()
     assert (out / "report" / "report.html").is_file()
     _check_tracked(out)
+
+
+def _wait_for_checkpoint(process: subprocess.Popen, checkpoints: Path) -> None:
+    deadline = time.monotonic() + 500
+    while not list(checkpoints.glob("checkpoint-*[0-9]")):
+        assert time.monotonic() < deadline, "no checkpoint within 500 s"
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.2)
 
 
 def _check_tracked(out: Path) -> None:
