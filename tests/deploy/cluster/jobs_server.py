@@ -2,9 +2,9 @@
 
     python jobs_server.py PORT [--open | --die | --silent]
 
-It asks for the token of RAY_AUTH_TOKEN_PATH, keeps uploaded packages, unpacks each once into a
-temporary folder (so that jobs of the same code share compiled kernels), runs the job's command there, and streams what it prints. Paths and answers are
-those of ray.dashboard.modules.job.job_head of Ray 2.60.
+It asks for the token of RAY_AUTH_TOKEN_PATH, keeps uploaded packages, unpacks each once into a temporary
+folder (so that jobs of the same code share compiled kernels), runs the job's command there, and streams
+what it prints. Paths and answers are those of ray.dashboard.modules.job.job_head of Ray 2.60.
 """
 
 from __future__ import annotations
