@@ -109,7 +109,8 @@ def _make_paths(config: SprintConfig) -> list[str]:
     paths = _list_written_paths(config)
     if config.trust.signing_key_file is not None:
         paths["trust.signing_key_file"] = config.trust.signing_key_file
-    overrides = [f"{key}={json.dumps(str(path.absolute()))}" for key, path in paths.items()]
+    relative = {key: path for key, path in paths.items() if not path.is_absolute()}
+    overrides = [f"{key}={json.dumps(str(path.absolute()))}" for key, path in relative.items()]
     if config.trust.public_key_files:
         keys = [str(path.absolute()) for path in config.trust.public_key_files]
         overrides.append(f"trust.public_key_files={json.dumps(keys)}")
