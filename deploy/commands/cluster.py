@@ -50,8 +50,9 @@ def up(
 ) -> None:
     """Start a Ray head that only this user's token opens; does nothing where one runs."""
     from deploy.cluster.folder import ClusterFolder
-    from deploy.cluster.head import HeadSettings, check_dashboard_packages, start_head, stop_head
+    from deploy.cluster.head import start_head, stop_head
     from deploy.cluster.processes import find_processes
+    from deploy.cluster.program import HeadSettings, check_dashboard_packages
     from deploy.cluster.target import load_running_cluster
 
     files = ClusterFolder(folder)
@@ -127,7 +128,7 @@ def logs(
 def stop(job_id: JobId, address: Address = None, folder: Folder = _FOLDER) -> None:
     """Stop a job: a sprint ends its iteration and saves a checkpoint first."""
     from deploy.cluster.folder import ClusterFolder
-    from deploy.cluster.head import STOP_WAIT_S
+    from deploy.cluster.program import STOP_WAIT_S
     from deploy.cluster.status import wait_for_jobs
     from deploy.cluster.target import find_target
 
@@ -211,7 +212,8 @@ def _connect(address: str | None, folder: Path) -> JobClient:
 
 def _stop_jobs(state: ClusterState) -> None:
     from deploy.cluster.dashboard import Dashboard
-    from deploy.cluster.head import STOP_WAIT_S, read_token
+    from deploy.cluster.head import read_token
+    from deploy.cluster.program import STOP_WAIT_S
     from deploy.cluster.status import wait_for_jobs
 
     try:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from deploy.cluster.folder import ClusterFolder
-from deploy.cluster.head import check_dashboard_packages
 from deploy.cluster.processes import find_processes
+from deploy.cluster.program import check_dashboard_packages
 from deploy.cluster.status import make_report
 from gaelp_rl.config.tracking import TrackingConfig
 from gaelp_rl.errors import ResourceError

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from deploy.cluster.folder import ClusterFolder, ClusterState
-from deploy.cluster.head import HeadSettings, start_head, stop_head
+from deploy.cluster.head import start_head, stop_head
 from deploy.cluster.processes import find_free_port
+from deploy.cluster.program import HeadSettings
 
 SERVER = Path(__file__).parent / "jobs_server.py"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import stat
@@ -13,16 +12,9 @@ import pytest
 
 from deploy.cluster.dashboard import Dashboard
 from deploy.cluster.folder import ClusterFolder
-from deploy.cluster.head import (
-    SESSION_PREFIX,
-    HeadSettings,
-    make_head_command,
-    make_head_environment,
-    read_token,
-    start_head,
-    stop_head,
-)
+from deploy.cluster.head import read_token, start_head, stop_head
 from deploy.cluster.processes import find_processes
+from deploy.cluster.program import HeadSettings
 from deploy.cluster.status import make_report
 from deploy.cluster.target import find_target, load_running_cluster
 from gaelp_rl.errors import ConfigError, ResourceError
@@ -140,37 +132,6 @@ def test_folder__with_a_damaged_state_says_what_to_do(tmp_path):
     folder.state.write_text('{"cluster_id": 3')
     with pytest.raises(ResourceError, match="then delete it"):
         folder.load()
-
-
-def test_environment__of_the_head_holds_no_password(tmp_path):
-    """Who holds the token runs code in these processes."""
-    environment = {
-        "PATH": "/bin",
-        "GOOGLE_ADS_REFRESH_TOKEN": "hunter2",
-        "AWS_SECRET_ACCESS_KEY": "hunter2",
-        "RAY_AUTH_TOKEN": "hunter2",
-        "RAY_ADDRESS": "elsewhere:6379",
-        "NUMBA_CACHE_DIR": "/stale",
-        "PGPASSFILE": "/secrets/pg",
-    }
-    made = make_head_environment(environment, "mark", tmp_path / "token", ["PGPASSFILE"])
-    assert "hunter2" not in made.values()
-    assert not {"RAY_ADDRESS", "RAY_AUTH_TOKEN", "NUMBA_CACHE_DIR"} & set(made)
-    assert made["PGPASSFILE"] == "/secrets/pg"
-    assert made["RAY_AUTH_MODE"] == "token"
-    with pytest.raises(ResourceError, match="MISSING"):
-        make_head_environment(environment, "mark", tmp_path / "token", ["MISSING"])
-
-
-def test_command__keeps_dashboard_and_store_in_bounds(tmp_path):
-    settings = HeadSettings(port=6379, dashboard_port=8265, num_cpus=3, memory_mib=1024, object_store_mib=512)
-    words = make_head_command(settings, tmp_path / (SESSION_PREFIX + "x"))
-    options = dict(itertools.pairwise(words))
-    assert options["--dashboard-host"] == "127.0.0.1"
-    assert options["--object-store-memory"] == str(512 * 2**20)
-    assert options["--memory"] == str(2**30)
-    assert options["--num-cpus"] == "3"
-    assert "stop" not in words
 
 
 def test_remote_target__takes_its_token_as_ray_does(tmp_path, monkeypatch):
