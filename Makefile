@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export RAY_USAGE_STATS_ENABLED := 0
 
 .NOTPARALLEL:
-.PHONY: help setup sprint evaluate benchmark doctor test lint types imports test-fast test-integration coverage gates lock clean
+.PHONY: help setup sprint submit evaluate benchmark doctor test lint types imports test-fast test-integration coverage gates lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ setup: ## Build .venv from the lock (again only when the lock changed; PYTHON= n
 
 sprint: setup ## Train, evaluate, register, report (EPISODES=100000 for the full sprint; ARGS= for gaelp sprint)
 	@$(BIN)/gaelp sprint $(if $(EPISODES),--episodes $(EPISODES)) $(ARGS)
+
+submit: setup ## Send the sprint to the cluster of `gaelp cluster up` as a Ray job (EPISODES=, ARGS="--address URL")
+	@$(BIN)/gaelp submit $(if $(EPISODES),--episodes $(EPISODES)) $(ARGS)
 
 evaluate: setup ## Judge the comparators on held-out worlds (ARGS="--policy REF --family wide")
 	@$(BIN)/gaelp evaluate $(ARGS)

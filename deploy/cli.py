@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from deploy.commands import ga4_export
+from deploy.commands import cluster, ga4_export
 from deploy.commands.mlflow import EPILOG, open_mlflow
 from deploy.commands.models import (
     MODELS_EPILOG,
@@ -241,6 +241,12 @@ def doctor(
 
 
 app.command(name="ga4-export", epilog=ga4_export.EPILOG)(ga4_export.ga4_export)
+app.add_typer(cluster.app, name="cluster")
+app.command(
+    epilog="Needs `gaelp cluster up` first, or --address. Examples: `gaelp submit --episodes 100000` · "
+    "`gaelp submit --resume latest` · `gaelp submit --address https://ray.example.com "
+    "--config experiments/configs/sprint-cluster.toml --no-wait`"
+)(cluster.submit)
 
 
 @app.command()

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["TRACKED_PACKAGES", "GitState", "load_git_state", "make_environment_tags"]
+__all__ = ["TRACKED_PACKAGES", "GitState", "load_git_state", "make_environment_tags", "make_git_environment"]
 
 TRACKED_PACKAGES: Sequence[str] = ("gymnasium", "mlflow", "numba", "numpy", "ray", "scipy", "torch")
 """Libraries whose versions can move a result."""
 
 _GIT_TIMEOUT_S = 10.0
+_GIT_VARIABLES = ("GAELP_GIT_COMMIT", "GAELP_GIT_BRANCH", "GAELP_GIT_DIRTY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,20 @@ class GitState:
 
 
 def load_git_state(root: Path) -> GitState:
-    """Asks git about a checkout; answers ``unknown`` where git or the checkout is missing."""
+    """Asks git about a checkout; a copy without one answers what its environment says, else ``unknown``."""
     commit = _run_git(root, "rev-parse", "--verify", "HEAD")
+    if not commit and os.environ.get(_GIT_VARIABLES[0]):
+        commit, branch, is_dirty = (os.environ.get(name, "") for name in _GIT_VARIABLES)
+        return GitState(commit, branch or "unknown", is_dirty=is_dirty == "true")
     branch = _run_git(root, "rev-parse", "--abbrev-ref", "HEAD")
     changes = _run_git(root, "status", "--porcelain", "--untracked-files=no")
     return GitState(commit=commit or "unknown", branch=branch or "unknown", is_dirty=bool(changes))
+
+
+def make_git_environment(root: Path) -> dict[str, str]:
+    """Variables that tell a copy of a checkout, such as a Ray job's, which commit it is."""
+    git = load_git_state(root)
+    return dict(zip(_GIT_VARIABLES, (git.commit, git.branch, str(git.is_dirty).lower()), strict=True))
 
 
 def make_environment_tags(root: Path) -> dict[str, str]:
