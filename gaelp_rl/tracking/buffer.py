@@ -107,13 +107,22 @@ class WriteBuffer:
             wait_s = min(2 * wait_s, _LONGEST_RETRY_S)
 
     def load_spill(self) -> None:
-        """Takes back what an earlier process could not write, if anything."""
+        """Writes what an earlier process could not, if anything.
+
+        Raises:
+            ResourceError: the store cannot be written.
+        """
         if not self.spill_path.is_file():
             return
-        saved = json.loads(self.spill_path.read_text(encoding="utf-8"))
+        try:
+            saved = json.loads(self.spill_path.read_text(encoding="utf-8"))
+            points = [(str(name), float(number), int(ms), int(step)) for name, number, ms, step in saved["points"]]
+            tags = {str(name): str(text) for name, text in saved["tags"].items()}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            _LOG.warning("%s cannot be read and is left where it is: %s", self.spill_path, error)
+            return
         with self._lock:
-            self._points = [(name, number, time_ms, step) for name, number, time_ms, step in saved["points"]]
-            self._tags |= saved["tags"]
+            self._points, self._tags = points + self._points, tags | self._tags
             self._write()
         self.spill_path.unlink()
 
@@ -154,7 +163,9 @@ class WriteBuffer:
         left = f"{len(self._points)} numbers and {len(self._tags)} tags"
         try:
             self.spill_path.parent.mkdir(parents=True, exist_ok=True)
-            self.spill_path.write_text(json.dumps({"points": self._points, "tags": self._tags}), encoding="utf-8")
+            partial = self.spill_path.with_suffix(".partial")
+            partial.write_text(json.dumps({"points": self._points, "tags": self._tags}), encoding="utf-8")
+            partial.replace(self.spill_path)
         except OSError as error:
             return f". The last {left} are lost: {self.spill_path} cannot be written either ({error})"
         return f". The last {left} are kept in {self.spill_path} and sent when the run is resumed"

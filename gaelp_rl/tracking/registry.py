@@ -15,11 +15,17 @@ from typing import TYPE_CHECKING
 
 from gaelp_rl.config.tracking import TrackingConfig
 from gaelp_rl.errors import ConfigError, UnknownReferenceError
-from gaelp_rl.policy import ArtifactTrust, LoadedPolicy, load_policy
+from gaelp_rl.policy import ArtifactTrust, load_policy
 from gaelp_rl.tracking.connection import connect, mlflow_errors_mapped
 from gaelp_rl.tracking.evidence import Evidence, dump_tag, find_objection
 from gaelp_rl.tracking.references import load_artifact_reference
-from gaelp_rl.tracking.versions import EVALUATION_TAG, REPLACED_TAG, VersionRecord, fetch_versions
+from gaelp_rl.tracking.versions import (
+    EVALUATION_TAG,
+    REPLACED_TAG,
+    VersionRecord,
+    fetch_versions,
+    make_version_tags,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -100,7 +106,7 @@ class ModelRegistry:
                 name,
                 source=posixpath.join(root, folder),
                 run_id=run_id,
-                tags=_make_version_tags(policy, evidence),
+                tags=make_version_tags(policy, evidence),
                 description=card or None,
             )
             self._client.set_registered_model_alias(name, CHALLENGER, str(version.version))
@@ -253,19 +259,3 @@ class ModelRegistry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-
-
-def _make_version_tags(policy: LoadedPolicy, evidence: Evidence | None) -> dict[str, str]:
-    manifest = policy.manifest
-    tags = {
-        "policy.kind": manifest.kind.value,
-        "policy.sha256": policy.sha256,
-        "policy.controller": manifest.controller.name,
-        "git.commit": manifest.provenance.git_commit,
-    }
-    if evidence is not None:
-        tags[EVALUATION_TAG] = dump_tag(evidence.to_mapping())
-    if policy.network is not None:
-        schema = policy.network.schema
-        tags |= {"schema.version": str(schema.version), "schema.hash": schema.hash}
-    return tags

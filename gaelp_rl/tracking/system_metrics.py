@@ -55,7 +55,7 @@ class SystemSampler:
         self._last_s = clock()
         self._usage = _measure(self._root)
         self._network = psutil.net_io_counters()
-        psutil.cpu_percent()  # the first answer has nothing to compare with
+        self._machine_cpu = _measure_machine_cpu()
 
     def sample(self) -> dict[str, float]:
         """What happened since the last call.
@@ -66,12 +66,13 @@ class SystemSampler:
         now_s = self._clock()
         elapsed_s = max(now_s - self._last_s, 1e-6)
         usage, network, before = _measure(self._root), psutil.net_io_counters(), self._usage
+        machine_cpu = _measure_machine_cpu()
         memory = psutil.virtual_memory()
         sampled = {
             "system/cpu_cores": _sum_growth(usage.cpu_s, before.cpu_s) / elapsed_s,
             "system/memory_bytes": usage.private_bytes + usage.shared_bytes,
             "system/processes": float(len(usage.cpu_s)),
-            "system/machine_cpu_share": psutil.cpu_percent() / 100.0,
+            "system/machine_cpu_share": _compute_busy_share(self._machine_cpu, machine_cpu),
             "system/machine_memory_available_bytes": float(memory.available),
             "system/disk_free_bytes": float(psutil.disk_usage(str(_find_existing(self._disk))).free),
         }
@@ -85,7 +86,7 @@ class SystemSampler:
             )
             sampled["system/machine_network_received_bytes_per_s"] = max(received, 0) / elapsed_s
             sampled["system/machine_network_sent_bytes_per_s"] = max(sent, 0) / elapsed_s
-        self._last_s, self._usage, self._network = now_s, usage, network
+        self._last_s, self._usage, self._network, self._machine_cpu = now_s, usage, network, machine_cpu
         return sampled
 
 
@@ -155,6 +156,20 @@ def _measure(root: psutil.Process) -> _Usage:
         if io is not None:
             read_bytes[key], write_bytes[key] = float(io.read_bytes), float(io.write_bytes)
     return _Usage(cpu_s, read_bytes, write_bytes, private_bytes, shared_bytes)
+
+
+def _measure_machine_cpu() -> tuple[float, float]:
+    """CPU seconds of all cores so far: idle, and all."""
+    times = psutil.cpu_times()
+    # On Linux, guest time is inside user time.
+    total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+    return times.idle + getattr(times, "iowait", 0.0), total
+
+
+def _compute_busy_share(before: tuple[float, float], now: tuple[float, float]) -> float:
+    """Busy share of all cores between two measurements, 0 to 1; 0 where no time has passed."""
+    idle, total = now[0] - before[0], now[1] - before[1]
+    return min(max(1.0 - idle / total, 0.0), 1.0) if total > 0 else 0.0
 
 
 def _sum_growth(now: Mapping[tuple[int, float], float], before: Mapping[tuple[int, float], float]) -> float:

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gaelp_rl.errors import DataError
-from gaelp_rl.tracking.evidence import Evidence
+from gaelp_rl.policy import LoadedPolicy
+from gaelp_rl.tracking.evidence import Evidence, dump_tag
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["EVALUATION_TAG", "REPLACED_TAG", "VersionRecord", "fetch_versions"]
+__all__ = ["EVALUATION_TAG", "REPLACED_TAG", "VersionRecord", "fetch_versions", "make_version_tags"]
 
 EVALUATION_TAG = "evaluation"
 """Tag of a version: its ``Evidence`` as JSON."""
@@ -90,6 +91,23 @@ def fetch_versions(client: MlflowClient, name: str) -> list[VersionRecord]:
             )
         )
     return sorted(records, key=lambda record: -record.version)
+
+
+def make_version_tags(policy: LoadedPolicy, evidence: Evidence | None) -> dict[str, str]:
+    """What a new version's tags say of its artefact and its evaluation."""
+    manifest = policy.manifest
+    tags = {
+        "policy.kind": manifest.kind.value,
+        "policy.sha256": policy.sha256,
+        "policy.controller": manifest.controller.name,
+        "git.commit": manifest.provenance.git_commit,
+    }
+    if evidence is not None:
+        tags[EVALUATION_TAG] = dump_tag(evidence.to_mapping())
+    if policy.network is not None:
+        schema = policy.network.schema
+        tags |= {"schema.version": str(schema.version), "schema.hash": schema.hash}
+    return tags
 
 
 def _find_evidence(tags: Mapping[str, str]) -> Evidence | None:

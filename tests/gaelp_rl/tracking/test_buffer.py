@@ -109,6 +109,17 @@ def test_close__asks_again_then_saves_what_is_left_for_the_next_process(
     assert not resumed.spill_path.exists()
 
 
+def test_load_spill__damaged_file_stops_nobody(
+    buffer: WriteBuffer, client: FlakyClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    buffer.spill_path.parent.mkdir()
+    buffer.spill_path.write_text('{"points": [["fho", 0.5')
+    buffer.load_spill()
+    assert "left where it is" in caplog.text
+    assert buffer.spill_path.exists()
+    assert client.requests == 0
+
+
 def test_close__a_store_that_comes_back_in_time_ends_the_run(buffer: WriteBuffer, client: FlakyClient) -> None:
     ended: list[int] = []
 

@@ -16,7 +16,9 @@ def test_make_model_card__every_kind_of_fact() -> None:
             "limits": ["never trained on outages"],
         },
     )
-    assert card.startswith("# gaelp-bidder 3\n\n## Summary\n\nA residual on the reference controller.\n\n## Policy\n")
+    assert card.startswith(
+        "# gaelp-bidder 3\n\n## Summary\n\nA residual on the reference controller.\n\n## Intended use\n"
+    )
     assert "## Policy\n\nNot recorded.\n" in card
     assert "- family: campaign\n- held out: 200\n" in card
     assert "| policy | fho |\n| --- | --- |\n| champion | 0.9123 |\n| a\\|b c | n/a |\n" in card

@@ -39,6 +39,8 @@ def test_register__becomes_the_challenger(
     version = connect(config).get_model_version_by_alias(config.model_name, "challenger")
     assert (int(version.version), version.run_id, version.description) == (1, tracker.run_id, card)
     assert version.tags["policy.kind"] == "controller"
+    kept = connect(config).download_artifacts(tracker.run_id, f"model_cards/{registered.sha256[:16]}.md")
+    assert Path(kept).read_text() == card
     assert version.tags["policy.sha256"] == registered.sha256
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from gaelp_rl.config.tracking import TrackingConfig
 from gaelp_rl.errors import ResourceError
 from gaelp_rl.tracking import connect, resume_run, start_run
-from gaelp_rl.tracking.system_metrics import RECORDED_S, SystemMonitor, SystemSampler
+from gaelp_rl.tracking.system_metrics import RECORDED_S, SystemMonitor, SystemSampler, _compute_busy_share
 
 
 def test_sample__cpu_of_this_process_and_its_children(tmp_path: Path) -> None:
@@ -44,6 +45,25 @@ def test_sample__memory_disk_and_network(tmp_path: Path) -> None:
     assert 0.0 <= sampled["system/machine_cpu_share"] <= 1.0
     assert all(number >= 0.0 for number in sampled.values())
     assert {"system/machine_network_received_bytes_per_s", "system/machine_network_sent_bytes_per_s"} < set(sampled)
+
+
+def test_busy_share__between_two_measurements() -> None:
+    """Of 8 CPU seconds, 6 were idle: a quarter was busy."""
+    assert _compute_busy_share((100.0, 150.0), (106.0, 158.0)) == pytest.approx(0.25)
+    assert _compute_busy_share((100.0, 150.0), (100.0, 150.0)) == 0.0
+    assert _compute_busy_share((100.0, 150.0), (100.0, 151.0)) == 1.0
+
+
+def test_sample__sees_a_busy_machine_from_any_thread(tmp_path: Path) -> None:
+    """The first sample of another thread too: it has something to compare with."""
+    sampler, sampled = SystemSampler(tmp_path), {}
+    deadline = time.process_time() + 0.2
+    while time.process_time() < deadline:
+        pass
+    thread = threading.Thread(target=lambda: sampled.update(sampler.sample()))
+    thread.start()
+    thread.join()
+    assert sampled["system/machine_cpu_share"] > 0.5 / (os.cpu_count() or 1)
 
 
 def test_monitor__samples_until_it_is_stopped_and_goes_on_where_the_run_was(tmp_path: Path) -> None:
