@@ -54,7 +54,7 @@ class SystemSampler:
         self._disk, self._root, self._clock = disk, root or psutil.Process(), clock
         self._last_s = clock()
         self._usage = _measure(self._root)
-        self._network = psutil.net_io_counters()
+        self._network = _count_network_bytes()
         self._machine_cpu = _measure_machine_cpu()
 
     def sample(self) -> dict[str, float]:
@@ -65,7 +65,7 @@ class SystemSampler:
         """
         now_s = self._clock()
         elapsed_s = max(now_s - self._last_s, 1e-6)
-        usage, network, before = _measure(self._root), psutil.net_io_counters(), self._usage
+        usage, network, before = _measure(self._root), _count_network_bytes(), self._usage
         machine_cpu = _measure_machine_cpu()
         memory = psutil.virtual_memory()
         sampled = {
@@ -79,13 +79,8 @@ class SystemSampler:
         if usage.read_bytes:
             sampled["system/disk_read_bytes_per_s"] = _sum_growth(usage.read_bytes, before.read_bytes) / elapsed_s
             sampled["system/disk_write_bytes_per_s"] = _sum_growth(usage.write_bytes, before.write_bytes) / elapsed_s
-        if network is not None and self._network is not None:
-            received, sent = (
-                network.bytes_recv - self._network.bytes_recv,
-                network.bytes_sent - self._network.bytes_sent,
-            )
-            sampled["system/machine_network_received_bytes_per_s"] = max(received, 0) / elapsed_s
-            sampled["system/machine_network_sent_bytes_per_s"] = max(sent, 0) / elapsed_s
+        for name, now, earlier in zip(("received", "sent"), network, self._network, strict=True):
+            sampled[f"system/machine_network_{name}_bytes_per_s"] = max(now - earlier, 0) / elapsed_s
         self._last_s, self._usage, self._network, self._machine_cpu = now_s, usage, network, machine_cpu
         return sampled
 
@@ -175,6 +170,12 @@ def _compute_busy_share(before: tuple[float, float], now: tuple[float, float]) -
 def _sum_growth(now: Mapping[tuple[int, float], float], before: Mapping[tuple[int, float], float]) -> float:
     """Growth over all processes; one that is new counts from zero, one that has ended no more."""
     return sum(total - before.get(process, 0.0) for process, total in now.items())
+
+
+def _count_network_bytes() -> tuple[int, int]:
+    """Bytes received and sent so far over all interfaces; zeros where there is none."""
+    interfaces = psutil.net_io_counters(pernic=True).values()
+    return sum(one.bytes_recv for one in interfaces), sum(one.bytes_sent for one in interfaces)
 
 
 def _find_existing(path: Path) -> Path:
