@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def test_record__that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypa
     def refuse(*arguments: object, **options: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(CheckpointError, match="No space left"):
         SprintRecord("lost", []).save(path)
     assert SprintRecord.load(path).run_id == "kept"
