@@ -245,18 +245,24 @@ class TrainingLoop:
         try:
             self._tracker.log_metrics(metrics, self._algorithm.episodes)
         except ResourceError as error:
-            self._record.save(self._folder.record)
-            path = self._algorithm.save_training(self._folder.checkpoints)
-            msg = (
-                f"{error}. Training is saved in {path}; then go on with: gaelp sprint --resume latest {self._out_flag}"
-            )
-            raise ResourceError(msg.rstrip()) from error
+            path = self._write_checkpoint()
+            raise self._explain(error, path) from error
 
     def _save(self) -> None:
+        path = self._write_checkpoint()
+        try:
+            self._tracker.set_tags({"checkpoint": path.name})
+        except ResourceError as error:
+            raise self._explain(error, path) from error
+
+    def _write_checkpoint(self) -> Path:
         # The record first: one that is ahead of its checkpoint is cut back on resuming, one that is missing is not.
         self._record.save(self._folder.record)
-        path = self._algorithm.save_training(self._folder.checkpoints)
-        self._tracker.set_tags({"checkpoint": path.name})
+        return self._algorithm.save_training(self._folder.checkpoints)
+
+    def _explain(self, error: ResourceError, path: Path) -> ResourceError:
+        resume = f"gaelp sprint --resume latest {self._out_flag}".rstrip()
+        return ResourceError(f"{error}. Training is saved in {path}; then go on with: {resume}")
 
     def _extract(self) -> MlpNetwork:
         layers = extract_actor_weights(self._algorithm)
