@@ -52,17 +52,16 @@ def drill_disk(folder: Path, fault: str, on_trial: Callable[[int], None] = lambd
     if needs_mount:
         _mount(mounted, _ROOMY)
     try:
-        run = SprintProcess(disk / "run", resume=False, records=records)
-        run.wait_until_under_way(0)
-        DISK_FAULTS[fault](run, mounted)
-        _check_refused(run, fault, drill)
+        with SprintProcess(disk / "run", resume=False, records=records) as run:
+            run.wait_until_under_way(0)
+            DISK_FAULTS[fault](run, mounted)
+            _check_refused(run, fault, drill)
         if needs_mount:
-            (mounted / "ballast").unlink(missing_ok=True)
             _run("mount", "-o", f"remount,rw,{_ROOMY}", str(mounted))
+            (mounted / "ballast").unlink(missing_ok=True)
         reached = list_numbers(run.checkpoints)[-1]
-        run = SprintProcess(disk / "run", resume=True, records=records)
-        drill.recovery_s.append(run.wait_until_under_way(reached))
-        run.kill()
+        with SprintProcess(disk / "run", resume=True, records=records) as run:
+            drill.recovery_s.append(run.wait_until_under_way(reached))
     except ResourceError as error:
         drill.failures.append(str(error))
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -27,6 +28,7 @@ __all__ = ["Drill", "check_checkpoints", "drill_driver_kills", "drill_runner_kil
 
 _LONGEST_RUN_S = 3.0
 _LONGEST_RECOVERY_S = 180.0
+_LONGEST_COMPARISON_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +79,19 @@ def drill_driver_kills(folder: Path, kills: int, seed: int, on_trial: Callable[[
     rng, out = np.random.default_rng(seed), folder / "killed"
     drill = Drill("driver killed", kills, seed, [], bound=float(CHECKPOINT_EVERY), unit="episodes")
     resumed_from: dict[int, dict[str, str]] = {}
-    run = SprintProcess(out, resume=False)
-    run.wait_until_under_way(-1)
-    for kill in range(kills):
-        time.sleep(float(rng.uniform(0.0, _LONGEST_RUN_S)))
-        run.kill()
-        number = list_numbers(run.checkpoints)[-1]
-        drill.lost.append(float(_find_reached(folder, out) - number))
-        drill.failures.extend(check_checkpoints(run.checkpoints, f"kill {kill}"))
-        resumed_from[number] = read_part_hashes(run.checkpoints / f"checkpoint-{number:010d}")
-        run = SprintProcess(out, resume=True)
-        went_on, has_worlds, seconds = run.wait_until_resumed()
-        drill.recovery_s.append(seconds)
-        if went_on != number or not has_worlds:
-            drill.failures.append(f"kill {kill}: went on at {went_on} of {number}, in the same worlds: {has_worlds}")
-        on_trial(kill + 1)
-    run.kill()
+    with contextlib.ExitStack() as processes:
+        run = processes.enter_context(SprintProcess(out, resume=False))
+        run.wait_until_under_way(-1)
+        for kill in range(kills):
+            time.sleep(float(rng.uniform(0.0, _LONGEST_RUN_S)))
+            run.kill()
+            number = list_numbers(run.checkpoints)[-1]
+            drill.lost.append(float(_find_reached(folder, out) - number))
+            drill.failures.extend(check_checkpoints(run.checkpoints, f"kill {kill}"))
+            resumed_from[number] = read_part_hashes(run.checkpoints / f"checkpoint-{number:010d}")
+            run = processes.enter_context(SprintProcess(out, resume=True))
+            drill.recovery_s.append(_check_resumed(run, number, kill, drill.failures))
+            on_trial(kill + 1)
     drill.failures.extend(f"{lost:g} episodes lost" for lost in drill.lost if lost > drill.bound)
     same = _compare_with_uninterrupted(folder, resumed_from, drill.failures)
     drill.notes.append(f"{same} of {len(resumed_from)} checkpoints equal the uninterrupted run's by hash")
@@ -131,6 +130,14 @@ def drill_runner_kills(kills: int, runners: int, seed: int, on_trial: Callable[[
     if drill.lost[0] > drill.bound:
         drill.failures.append(f"{drill.lost[0]:g} env steps lost")
     return drill
+
+
+def _check_resumed(run: SprintProcess, number: int, kill: int, failures: list[str]) -> float:
+    """Seconds until it went on, which has to be from that checkpoint and in its worlds."""
+    went_on, has_worlds, seconds = run.wait_until_resumed()
+    if went_on != number or not has_worlds:
+        failures.append(f"kill {kill}: went on at {went_on} of {number}, in the same worlds: {has_worlds}")
+    return seconds
 
 
 def _kill_runners(
@@ -222,18 +229,21 @@ def _compare_with_uninterrupted(folder: Path, resumed_from: dict[int, dict[str, 
     """How many of the checkpoints equal those of a run of the same settings that nobody killed."""
     from gaelp_rl.training.checkpoint import list_checkpoints, read_part_hashes
 
-    run = SprintProcess(folder / "uninterrupted", resume=False, overrides=("training.checkpoints_kept=64",))
     hashes: dict[int, dict[str, str]] = {}
 
-    def has_all() -> bool:
+    def has_all(run: SprintProcess) -> bool:
         for path in list_checkpoints(run.checkpoints):
             number = int(path.name.rsplit("-", 1)[1])
             if number in resumed_from and number not in hashes:
                 hashes[number] = read_part_hashes(path)
         return len(hashes) == len(resumed_from)
 
-    run.wait_for(has_all, "the checkpoints of the killed run", timeout_s=600.0)
-    run.kill()
+    with SprintProcess(
+        folder / "uninterrupted", resume=False, overrides=("training.checkpoints_kept=64",)
+    ) as uninterrupted:
+        uninterrupted.wait_for(
+            lambda: has_all(uninterrupted), "the checkpoints of the killed run", timeout_s=_LONGEST_COMPARISON_S
+        )
     different = [number for number, wanted in resumed_from.items() if hashes[number] != wanted]
     failures.extend(f"checkpoint {number} is not the uninterrupted run's" for number in different)
     return len(resumed_from) - len(different)

@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from gaelp_rl.errors import ResourceError
 from gaelp_rl.training.checkpoint import list_checkpoints
@@ -60,6 +62,16 @@ class SprintProcess:
             self._process = subprocess.Popen(
                 command, cwd=_PROJECT, env={**os.environ, "RAY_ADDRESS": ""}, stdout=log, stderr=subprocess.STDOUT
             )
+
+    def __enter__(self) -> Self:
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Kills it, if it still runs."""
+        self.kill()
 
     @property
     def printed(self) -> str:
