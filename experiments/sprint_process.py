@@ -80,7 +80,7 @@ class SprintProcess:
             log.seek(self._start_of_log)
             return log.read().decode("utf-8", errors="replace")
 
-    def wait_for(self, is_so: Callable[[], bool], what: str, timeout_s: float = 240.0) -> float:
+    def wait_for(self, is_so: Callable[[], bool], what: str, timeout_s: float = 600.0) -> float:
         """Waits until something holds.
 
         Returns:

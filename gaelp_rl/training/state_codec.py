@@ -60,7 +60,7 @@ def compute_state_hash(state: Any) -> str:
     digest = hashlib.sha256(json.dumps(document).encode())
     for array in arrays.values():
         digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
