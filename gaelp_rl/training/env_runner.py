@@ -209,6 +209,7 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
             "generation": self._generation,
             "starts": self._starts,
             "rng": json.dumps(self._rng.bit_generator.state),
+            "has_started": self._observation is not None,
             "env": self.env.get_state() if has_worlds else None,
         }
         return state
@@ -220,18 +221,25 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         worlds = state.get(WORLDS_KEY)
         if worlds is None or not self._is_local:
             return
-        self.has_continued_worlds = False
-        if worlds["env"] is None or not isinstance(self.env, ResumableEnv):
-            return
+        self.has_continued_worlds = self._restore_worlds(worlds["env"], bool(worlds["has_started"]))
+        if self.has_continued_worlds:
+            self._generation, self._starts = int(worlds["generation"]), int(worlds["starts"])
+            self._rng.bit_generator.state = json.loads(worlds["rng"])
+
+    def _restore_worlds(self, saved: Mapping[str, Any] | None, has_started: bool) -> bool:
+        """Whether the saved worlds go on; where none had started, the same ones will."""
+        if not has_started:
+            self._observation = None
+            return True
+        if saved is None or not isinstance(self.env, ResumableEnv):
+            return False
         try:
-            self._observation = self.env.set_state(worlds["env"])
+            self._observation = self.env.set_state(saved)
         except CheckpointError as error:
             _logger.warning("%s", error)
             self._observation = None
-            return
-        self._generation, self._starts = int(worlds["generation"]), int(worlds["starts"])
-        self._rng.bit_generator.state = json.loads(worlds["rng"])
-        self.has_continued_worlds = True
+            return False
+        return True
 
     @property
     def _is_local(self) -> bool:
