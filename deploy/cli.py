@@ -210,9 +210,9 @@ def journey(
     run_journey(model, choice, policy, users, seed, backend, out)
 
 
-@app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark market` · `gaelp benchmark simulators`")
+@app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark market` · `gaelp benchmark faults`")
 def benchmark(
-    name: Annotated[str, typer.Argument(help="Which benchmark; `all` runs every one.")] = "all",
+    name: Annotated[str, typer.Argument(help="Which benchmark; `all` runs every one but `faults`.")] = "all",
 ) -> None:
     """Measure speed as ratios against real peers, all in this run, on this machine."""
     from experiments.benchmark import run_benchmark

@@ -23,6 +23,7 @@ from rich.console import Console
 from envs.market.market import BatchedMarket
 from envs.market.noise import make_world_keys
 from envs.market.simulation import make_ledger
+from experiments.benchmark_faults import FAULTS, FaultSizes, run_fault_campaign
 from experiments.benchmark_simulators import SimulatorSizes, measure_simulators
 from experiments.benchmark_training import TrainingSizes, measure_learner, measure_training
 from experiments.measurement import Measurement, render_measurements
@@ -96,20 +97,24 @@ def run_benchmark(
     """Measures, prints a table and writes ``<out>/<name>.json``.
 
     Args:
-        name: a key of ``BENCHMARKS``, or ``all``.
+        name: a key of ``BENCHMARKS``, ``all`` of them, or ``faults``, which breaks things and measures nothing else.
         sizes: how much is measured.
         out: folder of the JSON file.
         console: where the table goes.
 
     Returns:
-        The measurements, in the order of the table.
+        The measurements, in the order of the table; none for ``faults``, which has a table of its own.
 
     Raises:
         UnknownReferenceError: there is no such benchmark.
+        CheckpointError: ``faults`` found that training does not survive them.
     """
+    if name == FAULTS:
+        run_fault_campaign(FaultSizes(), out, console or make_console())
+        return []
     names = [*BENCHMARKS] if name == "all" else [name]
     if not set(names) <= set(BENCHMARKS):
-        msg = f"benchmark {name!r} does not exist.{suggest(name, [*BENCHMARKS, 'all'])}"
+        msg = f"benchmark {name!r} does not exist.{suggest(name, [*BENCHMARKS, FAULTS, 'all'])}"
         raise UnknownReferenceError(msg)
     console, sizes = console or make_console(), sizes or BenchmarkSizes()
     measurements = []

@@ -140,7 +140,8 @@ def train_policy(
         if checkpoint:
             algorithm.load_training(checkpoint)
             folder.save_settings(config)
-            console.print(f"resumed at {algorithm.episodes:,} episodes from {checkpoint}")
+            worlds = "the same worlds" if algorithm.has_continued_worlds else "new worlds"
+            console.print(f"resumed at {algorithm.episodes:,} episodes from {checkpoint}, in {worlds}")
         return TrainingLoop(config, folder, record, algorithm, validator, tracker, console).run()
     finally:
         ray.shutdown()

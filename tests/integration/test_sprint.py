@@ -103,6 +103,7 @@ def sprint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     printed, _ = third.communicate(timeout=400)
     assert third.returncode == 0, printed
     assert f"resumed at {reached:,} episodes" in printed
+    assert "in the same worlds" in " ".join(printed.split())
     return out
 
 

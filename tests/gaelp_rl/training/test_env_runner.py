@@ -57,6 +57,20 @@ def test_env_runner__a_new_generation_meets_new_worlds() -> None:
     assert not np.array_equal(runner.sample().observations, first.observations)
 
 
+def test_env_runner__saved_before_its_first_day_starts_the_same_worlds() -> None:
+    """A driver may be killed before its first iteration has ended; of worlds that cannot be saved, new ones begin."""
+    one, two = _make_runner(), _make_runner()
+    saved = one.get_state()
+    two.start_generation(1)
+    two.set_state(saved)
+    assert two.has_continued_worlds
+    np.testing.assert_array_equal(one.sample().observations, two.sample().observations)
+    two.start_generation(1)
+    two.set_state(one.get_state())
+    assert not two.has_continued_worlds
+    assert two.generation == 1
+
+
 def test_env_runner__the_first_policy_is_action_zero() -> None:
     runner = _make_runner()
     assert (runner.sample(explore=False).actions == 0.0).all()
