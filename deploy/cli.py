@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from deploy.commands.options import Overrides
+from deploy.commands.sweep import sweep
 from gaelp_rl.config.fidelity import Fidelity
 from gaelp_rl.errors import ConfigError, GaelpError, ResourceError
 
@@ -30,6 +31,7 @@ __all__ = [
     "open_mlflow",
     "record",
     "sprint",
+    "sweep",
     "version",
 ]
 
@@ -90,6 +92,12 @@ def sprint(
     from experiments.sprint import run_sprint
 
     run_sprint(settings, resume)
+
+
+app.command(
+    epilog="Examples: `gaelp sweep` · `gaelp sweep --trials 32 --out runs/wide-sweep` · `gaelp sweep --pbt` · "
+    "`gaelp sweep --resume`"
+)(sweep)
 
 
 @app.command(
