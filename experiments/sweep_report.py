@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -37,7 +38,8 @@ __all__ = [
 _INK, _FULL, _EARLY, _DEFAULT, _GRID = "#22303C", "#0F8B8D", "#9DB2C6", "#D9A441", "#E6EAEE"
 _COLUMNS = 3
 _RESAMPLES = 2_000
-_LINEAR_POINTS = 0.1
+_LINEAR_POINTS, _LARGE_POINTS = 0.1, 1.0
+_KERNEL_SHARE = 0.2
 _SHOWN_TRIALS = 40
 
 
@@ -265,7 +267,10 @@ def _draw_effect(axes: Axes, config: SweepConfig, path: str, scored: Sequence[Tr
     ):
         edge = _EARLY if label == "stopped early" else _INK
         axes.scatter(x[mask], score[mask], label=label, edgecolor=edge, zorder=3, **style)
-    axes.set_yscale("symlog", linthresh=_LINEAR_POINTS)
+    if np.abs(score).max() > _LARGE_POINTS:
+        axes.set_yscale("symlog", linthresh=_LINEAR_POINTS)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda points, _: f"{points:+.3g}"))
+    axes.grid(color=_GRID, linewidth=0.6, zorder=0)
     axes.set_title(path, color=_INK, fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -275,10 +280,13 @@ def _draw_kernel_mean(axes: Axes, x: FloatArray, score: FloatArray, *, is_logari
     span = float(np.ptp(place))
     if is_logarithmic:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda setting, _: f"{setting:.4g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     if span <= 0.0:
         return
     grid = np.linspace(place.min(), place.max(), 60)
-    mean = smooth(place, score, grid, 0.15 * span)
+    mean = smooth(place, score, grid, _KERNEL_SHARE * span)
     axes.plot(np.exp(grid) if is_logarithmic else grid, mean, color=_INK, linewidth=1.6, label="kernel mean", zorder=2)
 
 
