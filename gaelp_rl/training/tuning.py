@@ -181,12 +181,12 @@ def run_trials(
 
 
 def check_is_ours(folder: Path) -> None:
-    """Refuses a folder whose pickles somebody else could have written.
+    """Refuses a folder whose pickles, which Tune also puts inside JSON, somebody else could have written.
 
     Raises:
         ResourceError: it, or a pickle in it, belongs to another user or may be written by others.
     """
-    for path in (folder, *folder.rglob("*.pkl")):
+    for path in (folder, *folder.rglob("*.pkl"), *folder.rglob("*state-*.json")):
         status = path.lstat()
         if status.st_uid != os.getuid() or path.is_symlink() or status.st_mode & stat.S_IWOTH:
             msg = f"{path} belongs to user {status.st_uid}, is a link, or may be written by others (mode "
@@ -255,7 +255,7 @@ class _TuneTrial(tune.Trainable):
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         self._work.save(Path(checkpoint_dir))
 
-    def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
+    def load_checkpoint(self, checkpoint: str) -> None:
         self._work.load(Path(checkpoint))
 
     def cleanup(self) -> None:
