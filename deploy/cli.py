@@ -23,6 +23,7 @@ from deploy.commands.models import (
     roll_back_champion,
 )
 from deploy.commands.options import Overrides
+from deploy.commands.sweep import sweep
 from gaelp_rl.config.fidelity import Fidelity
 from gaelp_rl.errors import GaelpError
 
@@ -37,6 +38,7 @@ __all__ = [
     "main",
     "record",
     "sprint",
+    "sweep",
     "version",
 ]
 
@@ -97,6 +99,12 @@ def sprint(
     from experiments.sprint import run_sprint
 
     run_sprint(settings, resume)
+
+
+app.command(
+    epilog="Examples: `gaelp sweep` · `gaelp sweep --trials 32 --out runs/wide-sweep` · `gaelp sweep --pbt` · "
+    "`gaelp sweep --resume`"
+)(sweep)
 
 
 @app.command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from gaelp_rl.evaluation.statistics import compute_iqm
 from gaelp_rl.features.actions import ActionReach
 from gaelp_rl.policy.planner import ActionSource
 
-__all__ = ["FamilyValidation", "Validation", "Validator"]
+__all__ = ["FamilyValidation", "Validation", "ValidationBaseline", "Validator", "compute_baseline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +62,59 @@ class Validation:
         return metrics
 
 
+@dataclass(frozen=True, slots=True)
+class ValidationBaseline:
+    """Validation worlds and what the reference controller reaches in them: the same for every policy.
+
+    Attributes:
+        worlds: by family.
+        fho: float64 [worlds] of the reference controller, by family's name.
+    """
+
+    worlds: tuple[HeldOutWorlds, ...]
+    fho: Mapping[str, FloatArray]
+
+
+def compute_baseline(config: SprintConfig) -> ValidationBaseline:
+    """Draws the validation worlds and runs the reference controller through them."""
+    worlds = tuple(
+        load_worlds(load_family(name), "validation", config.validation_seed, config.validation_worlds)
+        for name in config.families
+    )
+    reference = make_comparator_planner("reference")
+    return ValidationBaseline(worlds, {own.family.name: _score(reference, own) for own in worlds})
+
+
 class Validator:
     """Scores action sources on fixed validation worlds; test worlds are never touched.
+
+    Args:
+        config: of the sprint.
+        baseline: of ``compute_baseline``, where it is already known.
 
     Attributes:
         reference_fho: IQM of the reference controller's FHO, by family.
     """
 
-    def __init__(self, config: SprintConfig) -> None:
+    def __init__(self, config: SprintConfig, baseline: ValidationBaseline | None = None) -> None:
         self._params = load_reference_params()
         self._reach = ActionReach(config.max_log_bid, config.max_logit)
-        self._worlds = [
-            load_worlds(load_family(name), "validation", config.validation_seed, config.validation_worlds)
-            for name in config.families
-        ]
-        reference = make_comparator_planner("reference")
-        self._baseline = {worlds.family.name: _score(reference, worlds) for worlds in self._worlds}
-        self.reference_fho = {name: float(compute_iqm(fho)) for name, fho in self._baseline.items()}
+        self._baseline = baseline or compute_baseline(config)
+        self.reference_fho = {name: float(compute_iqm(fho)) for name, fho in self._baseline.fho.items()}
 
-    def validate(self, source: ActionSource) -> Validation:
-        """Runs a policy's actions through the worlds."""
+    def compute_fho(self, source: ActionSource) -> dict[str, FloatArray]:
+        """FHO of a policy's actions, float64 [worlds] by family."""
 
         def make(family: FamilyConfig) -> Planner:
             return make_residual_planner("policy", source, family, self._params, self._reach)
 
+        return {own.family.name: _score(NamedPlanner("policy", make), own) for own in self._baseline.worlds}
+
+    def validate(self, source: ActionSource) -> Validation:
+        """Runs a policy's actions through the worlds."""
         families = {}
-        for worlds in self._worlds:
-            name = worlds.family.name
-            fho = _score(NamedPlanner("policy", make), worlds)
-            gain = fho - self._baseline[name]
+        for name, fho in self.compute_fho(source).items():
+            gain = fho - self._baseline.fho[name]
             families[name] = FamilyValidation(
                 fho_iqm=float(compute_iqm(fho)),
                 difference=float(gain.mean()),

@@ -105,8 +105,14 @@ def test_config_file__loads(path):
     from gaelp_rl.config.comparators import ComparatorsConfig
     from gaelp_rl.config.evaluation import EvaluationConfig
     from gaelp_rl.config.sprint import SprintConfig
+    from gaelp_rl.config.sweep import SweepConfig
 
-    models = {"comparators": ComparatorsConfig, "evaluate": EvaluationConfig, "sprint": SprintConfig}
+    models = {
+        "comparators": ComparatorsConfig,
+        "evaluate": EvaluationConfig,
+        "sprint": SprintConfig,
+        "sweep": SweepConfig,
+    }
     load_config(models[path.stem.partition("-")[0]], path)
 
 
