@@ -2,9 +2,9 @@
 
     python jobs_server.py PORT [--open | --die | --silent]
 
-It asks for the token of RAY_AUTH_TOKEN_PATH, keeps uploaded packages, unpacks each once into a temporary
-folder (so that jobs of the same code share compiled kernels), runs the job's command there, and streams
-what it prints. Paths and answers are those of ray.dashboard.modules.job.job_head of Ray 2.60.
+It asks for the token of RAY_AUTH_TOKEN_PATH, keeps and unpacks uploaded packages, runs a job's command (in
+this checkout, where kernels are compiled already) and streams what it prints. Paths and answers are those
+of ray.dashboard.modules.job.job_head of Ray 2.60.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from importlib import metadata
 from pathlib import Path
 
 import aiohttp
+import psutil
 from aiohttp import web
 
+PROJECT = Path(__file__).resolve().parents[3]
 ENDED = {"SUCCEEDED", "FAILED", "STOPPED"}
 
 
@@ -61,16 +63,16 @@ class JobsServer:
         if "entrypoint" not in wanted:
             return web.Response(status=400, text="entrypoint is missing")
         job_id = wanted["submission_id"]
-        uri = wanted["runtime_env"]["working_dir"]
-        folder = self.root / uri.rpartition("/")[2].removesuffix(".zip")
-        if not folder.exists():
-            with zipfile.ZipFile(io.BytesIO(self.packages[uri])) as archive:
-                archive.extractall(folder)
+        package = io.BytesIO(self.packages[wanted["runtime_env"]["working_dir"]])
+        with zipfile.ZipFile(package) as archive:
+            archive.extractall(self.root / job_id)
+        if not (self.root / job_id / "experiments" / "sprint.py").is_file():
+            return web.Response(status=400, text="the package lacks the sprint")
         log = (self.root / f"{job_id}.log").open("wb")
         self.processes[job_id] = subprocess.Popen(
             wanted["entrypoint"],
             shell=True,
-            cwd=folder,
+            cwd=PROJECT,
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": "", **wanted["runtime_env"].get("env_vars", {})},
@@ -111,8 +113,10 @@ class JobsServer:
         if job_id not in self.jobs:
             return web.Response(status=404, text=f"Job {job_id} does not exist")
         process = self.processes[job_id]
-        os.killpg(process.pid, signal.SIGTERM)
-        while process.poll() is None:
+        group = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        for member in group:
+            member.send_signal(signal.SIGTERM)
+        while process.poll() is None or any(member.is_running() for member in group):
             await asyncio.sleep(0.1)
         self.jobs[job_id]["status"] = "STOPPED"
         return web.json_response({"stopped": True})

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gaelp_rl.tracking.environment import load_git_state, make_environment_tags
+from gaelp_rl.tracking.environment import load_git_state, make_environment_tags, make_git_environment
 
 
 def run_git(root: Path, *arguments: str) -> str:
@@ -43,6 +43,22 @@ def test_load_git_state__outside_a_checkout_or_without_git(tmp_path: Path, monke
     assert load_git_state(tmp_path).label == "unknown"
     monkeypatch.setenv("PATH", "")
     assert load_git_state(tmp_path).label == "unknown"
+
+
+def test_git_environment__tells_a_copy_which_commit_it_is(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Ray job runs in a copy without git; a checkout's own word comes first."""
+    (checkout / "code.py").write_text("x = 2\n")
+    origin = load_git_state(checkout)
+    copy = tmp_path_factory.mktemp("copy")
+    assert load_git_state(copy).commit == "unknown"
+    for name, text in make_git_environment(checkout).items():
+        monkeypatch.setenv(name, text)
+    assert load_git_state(copy) == origin
+    assert origin.is_dirty
+    monkeypatch.setenv("GAELP_GIT_COMMIT", "0" * 40)
+    assert load_git_state(checkout) == origin
 
 
 def test_make_environment_tags__what_can_move_a_result(checkout: Path) -> None:
