@@ -30,6 +30,7 @@ from gaelp_rl.training.env_runner import BatchedEnvRunner
 from gaelp_rl.training.fragment import ArrayFragment
 from gaelp_rl.training.learner import FastSACLearner, make_learner_batch
 from gaelp_rl.training.replay import ArrayPrioritizedReplay, ReplaySettings
+from gaelp_rl.training.start_up import compile_kernels, load_node_cpus, start_env_runners
 
 __all__ = ["FastSAC", "FastSACConfig", "compute_importance_exponent"]
 
@@ -94,8 +95,13 @@ class FastSAC(SAC):
 
     def setup(self, config: AlgorithmConfig) -> None:
         """Builds RLlib's parts, then the replay for the spaces that the env runners report."""
+        # RLlib starts all env runners at once and waits for them without end: it gets to start none.
+        wanted, self.config = self.config, _copy_without_env_runners(self.config)
         super().setup(config)
+        self.config = wanted
         self.training = TrainingConfig.model_validate(self.config.fast_sac)
+        if wanted.num_env_runners:
+            self._start_env_runners(wanted.num_env_runners)
         observations, actions = self.spaces[DEFAULT_MODULE_ID]
         training = self.training
         settings = ReplaySettings(
@@ -114,6 +120,20 @@ class FastSAC(SAC):
         )
         self.env_steps = self.episodes = self.updates = self._resumes = 0
         self._unpaid_steps = self._days_without_sample = 0
+
+    def _start_env_runners(self, count: int) -> None:
+        """Brings up the remote env runners and hands them the weights; the local one then needs no worlds."""
+        local = self.env_runner_group.local_env_runner
+        compile_kernels(local.env, self.training.episode_steps)
+        local.env.close()
+        local.env, local.num_envs = None, 0
+        start_env_runners(
+            self.env_runner_group,
+            count,
+            at_once=self.training.env_runner_starts_at_once or max(int(sum(load_node_cpus())), 1),
+            timeout_s=self.training.env_runner_start_timeout_s,
+        )
+        self._sync_weights()
 
     def training_step(self) -> None:
         """Samples a day of all worlds, stores it, and runs the updates that its steps pay for."""
@@ -251,6 +271,14 @@ class FastSAC(SAC):
             "multiplier": self.multiplier.multiplier,
         }
         self.metrics.log_dict(counters, key=_STATE_KEY, window=1)
+
+
+def _copy_without_env_runners(config: AlgorithmConfig) -> AlgorithmConfig:
+    copy = config.copy(copy_frozen=False)
+    copy.num_env_runners = 0
+    copy.create_env_on_local_worker = True
+    copy.freeze()
+    return copy
 
 
 def _sample_day(runner: BatchedEnvRunner) -> tuple[ArrayFragment, Any]:
