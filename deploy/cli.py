@@ -205,7 +205,7 @@ def journey(
 
 @app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark market` · `gaelp benchmark simulators`")
 def benchmark(
-    name: Annotated[str, typer.Argument(help="Which benchmark; `all` runs every one.")] = "all",
+    name: Annotated[str, typer.Argument(help="Which benchmark; `all` runs every one but `runners`.")] = "all",
 ) -> None:
     """Measure speed as ratios against real peers, all in this run, on this machine."""
     from experiments.benchmark import run_benchmark

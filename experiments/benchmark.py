@@ -25,6 +25,7 @@ from rich.console import Console
 from envs.market.market import BatchedMarket
 from envs.market.noise import make_world_keys
 from envs.market.simulation import make_ledger
+from experiments.benchmark_runners import RunnerSizes, measure_runners
 from experiments.benchmark_simulators import SimulatorSizes, measure_simulators
 from experiments.measurement import Measurement, render_measurements
 from experiments.progress import make_console
@@ -42,6 +43,7 @@ from gaelp_rl.features.builder import build_observation
 
 __all__ = [
     "BENCHMARKS",
+    "NOT_IN_ALL",
     "BenchmarkSizes",
     "measure_learner",
     "measure_market",
@@ -66,6 +68,7 @@ class BenchmarkSizes:
         stock_updates: updates of the stock learner that are timed.
         days: days of all worlds that our training is timed over; the stock one gets a single day.
         simulators: sizes of the simulators' benchmark.
+        runners: sizes of the env runners' benchmark, which takes some minutes more.
     """
 
     worlds: int = 1_024
@@ -75,6 +78,7 @@ class BenchmarkSizes:
     stock_updates: int = 60
     days: int = 12
     simulators: SimulatorSizes = dataclasses.field(default_factory=SimulatorSizes)
+    runners: RunnerSizes = dataclasses.field(default_factory=RunnerSizes)
 
 
 def measure_market(sizes: BenchmarkSizes) -> list[Measurement]:
@@ -126,9 +130,13 @@ BENCHMARKS: Mapping[str, Callable[[BenchmarkSizes], list[Measurement]]] = Mappin
         "simulators": lambda sizes: measure_simulators(sizes.simulators),
         "learner": measure_learner,
         "training": measure_training,
+        "runners": lambda sizes: measure_runners(sizes.runners),
     }
 )
 """Every benchmark by name."""
+
+NOT_IN_ALL = frozenset({"runners"})
+"""Benchmarks that take long or much memory: only asked for by name."""
 
 
 def run_benchmark(
@@ -137,7 +145,7 @@ def run_benchmark(
     """Measures, prints a table and writes ``<out>/<name>.json``.
 
     Args:
-        name: a key of ``BENCHMARKS``, or ``all``.
+        name: a key of ``BENCHMARKS``, or ``all`` for every one but ``NOT_IN_ALL``.
         sizes: how much is measured.
         out: folder of the JSON file.
         console: where the table goes.
@@ -148,7 +156,7 @@ def run_benchmark(
     Raises:
         UnknownReferenceError: there is no such benchmark.
     """
-    names = [*BENCHMARKS] if name == "all" else [name]
+    names = [one for one in BENCHMARKS if one not in NOT_IN_ALL] if name == "all" else [name]
     if not set(names) <= set(BENCHMARKS):
         msg = f"benchmark {name!r} does not exist.{suggest(name, [*BENCHMARKS, 'all'])}"
         raise UnknownReferenceError(msg)

@@ -123,7 +123,7 @@ def start_env_runners(group: Any, count: int, *, at_once: int, timeout_s: float)
 def _start_one(group: Any) -> tuple[Any, int]:
     """A reference that is ready once the new env runner is up, and its index."""
     group.add_workers(1)
-    actors = group._worker_manager.actors()  # noqa: SLF001 - RLlib has no public way to one new actor
+    actors = group._worker_manager.actors()
     index = max(actors)
     return actors[index].ping.remote(), index
 
