@@ -2,7 +2,7 @@
 
 Every shape is measured in a fresh process, over its whole tree of processes, Ray's own included:
 
-    python -m experiments.benchmark_runners ENV_RUNNERS WORLDS DAYS
+    python -m experiments.benchmark_runners ENV_RUNNERS WORLDS ENV_STEPS
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def measure_shape(env_runners: int, worlds: int, env_steps: int) -> ShapeCost:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures one shape and prints it as JSON."""
     env_runners, worlds, env_steps = map(int, arguments if arguments is not None else sys.argv[1:])
-    print(json.dumps(asdict(measure_shape(env_runners, worlds, env_steps))))
+    sys.stdout.write(json.dumps(asdict(measure_shape(env_runners, worlds, env_steps))) + "\n")
     return 0
 
 

@@ -34,7 +34,7 @@ __all__ = [
 
 _MIB, _GIB = 2**20, 2**30
 _ENV_RUNNER_BYTES = 385 * _MIB
-"""Private memory of one env runner, measured at 376 to 381 MiB with 8 to 32 worlds; docs/env-runners.md says of what."""
+"""Of one env runner: 376 MiB private with 8 worlds, 381 with 32; docs/env-runners.md says what takes it."""
 _WORLD_BYTES = _MIB // 4
 _TRAINER_BYTES = 1_200 * _MIB
 _CHECKPOINT_BYTES = 20 * _MIB
