@@ -96,7 +96,8 @@ class FastSAC(SAC):
     def setup(self, config: AlgorithmConfig) -> None:
         """Builds RLlib's parts, then the replay for the spaces that the env runners report."""
         # RLlib starts all env runners at once and waits for them without end: it gets to start none.
-        wanted, self.config = self.config, _copy_without_env_runners(self.config)
+        wanted: AlgorithmConfig = self.config
+        self.config = _copy_without_env_runners(wanted)
         super().setup(config)
         self.config = wanted
         self.training = TrainingConfig.model_validate(self.config.fast_sac)
