@@ -76,6 +76,11 @@ def test_start_up__six_env_runners_on_two_cores_all_contribute(ray_session: None
         assert len({weight for _, weight, *_ in rows}) == 1
         assert all(steps >= 2 * STEPS for *_, steps, _ in rows)
         assert len({worlds for *_, worlds in rows}) == 6
+        heavy = group.foreach_env_runner(
+            lambda runner: sorted({"sympy", "torch._dynamo", "mlflow", "matplotlib"} & set(__import__("sys").modules)),
+            local_env_runner=False,
+        )
+        assert heavy == [[]] * 6  # 75 MiB each, where RLlib seeds torch
         assert algorithm.updates == (algorithm.env_steps - 96 - algorithm._unpaid_steps) // 48 + 2
     finally:
         algorithm.stop()
