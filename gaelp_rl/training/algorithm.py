@@ -88,6 +88,8 @@ class FastSAC(SAC):
     Counters are its own and survive checkpoints: ``env_steps``, ``episodes``, ``updates``.
     """
 
+    config: Any
+
     @classmethod
     def get_default_config(cls) -> AlgorithmConfig:
         """A fresh ``FastSACConfig``."""
