@@ -6,17 +6,24 @@ Commands import what they run only when they run, so that `gaelp --help` answers
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
+from deploy.commands.mlflow import EPILOG, open_mlflow
+from deploy.commands.models import (
+    MODELS_EPILOG,
+    PROMOTE_EPILOG,
+    ROLLBACK_EPILOG,
+    list_models,
+    promote_version,
+    roll_back_champion,
+)
 from deploy.commands.options import Overrides
 from gaelp_rl.config.fidelity import Fidelity
-from gaelp_rl.errors import ConfigError, GaelpError, ResourceError
+from gaelp_rl.errors import GaelpError
 
 __all__ = [
     "app",
@@ -27,7 +34,6 @@ __all__ = [
     "evaluate",
     "journey",
     "main",
-    "open_mlflow",
     "record",
     "sprint",
     "version",
@@ -203,9 +209,9 @@ def journey(
     run_journey(model, choice, policy, users, seed, backend, out)
 
 
-@app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark market` · `gaelp benchmark simulators`")
+@app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark market` · `gaelp benchmark faults`")
 def benchmark(
-    name: Annotated[str, typer.Argument(help="Which benchmark; `all` runs every one but `runners`.")] = "all",
+    name: Annotated[str, typer.Argument(help="Which benchmark; `all` leaves out `faults` and `runners`.")] = "all",
 ) -> None:
     """Measure speed as ratios against real peers, all in this run, on this machine."""
     from experiments.benchmark import run_benchmark
@@ -233,24 +239,6 @@ def doctor(
         raise typer.Exit(1)
 
 
-@app.command(name="mlflow", epilog="Examples: `gaelp mlflow` · `gaelp mlflow --port 5001`")
-def open_mlflow(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
-    database: Annotated[Path | None, typer.Option(metavar="FILE", help="SQLite file of the runs.")] = None,
-) -> None:
-    """Look at runs and models in the MLflow UI, for this machine only."""
-    from gaelp_rl.config.tracking import TrackingConfig
-
-    tracking = TrackingConfig()
-    file = (database or tracking.database).absolute()
-    if not file.is_file():
-        raise ConfigError(f"no runs are recorded in {str(file)!r}. Run `gaelp sprint` first, or pass --database FILE.")
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{file}"]
-    command += ["--artifacts-destination", str(tracking.artifact_root.absolute())]
-    _replace_process(command, _make_mlflow_environment())
-
-
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -259,26 +247,15 @@ def version() -> None:
     typer.echo(f"gaelp-rl {metadata.version('gaelp-rl')}")
 
 
+app.command(name="mlflow", epilog=EPILOG)(open_mlflow)
+app.command(name="models", epilog=MODELS_EPILOG)(list_models)
+app.command(name="promote", epilog=PROMOTE_EPILOG)(promote_version)
+app.command(name="rollback", epilog=ROLLBACK_EPILOG)(roll_back_champion)
+
+
 def main() -> None:
     """Runs `gaelp` with the process's own arguments."""
     app(prog_name="gaelp")
-
-
-def _make_mlflow_environment() -> dict[str, str]:
-    """This process's environment, with telemetry, job execution and pickle loading off."""
-    return {
-        **os.environ,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-    }
-
-
-def _replace_process(command: list[str], environment: dict[str, str]) -> None:
-    try:
-        os.execve(command[0], command, environment)
-    except OSError as error:
-        raise ResourceError(f"{command[0]!r} cannot be started: {error}. Run `make setup`.") from error
 
 
 def _render_findings(rows: list[dict[str, str]]) -> None:

@@ -11,13 +11,11 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -25,14 +23,15 @@ from rich.console import Console
 from envs.market.market import BatchedMarket
 from envs.market.noise import make_world_keys
 from envs.market.simulation import make_ledger
+from experiments.benchmark_faults import FAULTS, FaultSizes, run_fault_campaign
 from experiments.benchmark_runners import RunnerSizes, measure_runners
 from experiments.benchmark_simulators import SimulatorSizes, measure_simulators
+from experiments.benchmark_training import TrainingSizes, measure_learner, measure_training
 from experiments.measurement import Measurement, render_measurements
 from experiments.progress import make_console
-from experiments.worlds import ENV_NAME, make_env_creator, make_training_config
+from experiments.worlds import make_env_creator
 from gaelp_rl.config.market import DEFAULT_FAMILY, load_family
 from gaelp_rl.config.sprint import SprintConfig
-from gaelp_rl.config.training import TrainingConfig
 from gaelp_rl.control.change_limits import limit_changes
 from gaelp_rl.control.market_model import make_channel_priors, make_market_model
 from gaelp_rl.control.reference import ReferenceController
@@ -45,15 +44,11 @@ __all__ = [
     "BENCHMARKS",
     "NOT_IN_ALL",
     "BenchmarkSizes",
-    "measure_learner",
     "measure_market",
-    "measure_training",
     "run_benchmark",
 ]
 
-_MICROSECONDS, _MILLISECONDS = 1e6, 1e3
-_STOCK = "RLlib's own parts"
-_NEVER = 10_000_000
+_MICROSECONDS = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +58,14 @@ class BenchmarkSizes:
     Attributes:
         worlds: batch of the market benchmark.
         hours: hours of it that are timed.
-        training: worlds per env runner, batch, networks and ratio of updates to steps.
-        calls: learner calls that are timed, of ``updates_per_call`` minibatches each.
-        stock_updates: updates of the stock learner that are timed.
-        days: days of all worlds that our training is timed over; the stock one gets a single day.
+        training: sizes of the learner's and the training benchmark.
         simulators: sizes of the simulators' benchmark.
         runners: sizes of the env runners' benchmark, which takes some minutes more.
     """
 
     worlds: int = 1_024
     hours: int = 240
-    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
-    calls: int = 30
-    stock_updates: int = 60
-    days: int = 12
+    training: TrainingSizes = dataclasses.field(default_factory=TrainingSizes)
     simulators: SimulatorSizes = dataclasses.field(default_factory=SimulatorSizes)
     runners: RunnerSizes = dataclasses.field(default_factory=RunnerSizes)
 
@@ -95,41 +84,12 @@ def measure_market(sizes: BenchmarkSizes) -> list[Measurement]:
     ]
 
 
-def measure_learner(sizes: BenchmarkSizes) -> list[Measurement]:
-    """Milliseconds for one update of the same hidden sizes and batch, drawing from replay left out."""
-    training = sizes.training.model_copy(update={"warmup_steps": _NEVER})
-    with _open_algorithm(training, stock=False) as algorithm:
-        algorithm.train()
-        ours = _time_own_learner(algorithm, training, sizes.calls) / training.updates_per_call
-    with _open_algorithm(training, stock=True) as algorithm:
-        algorithm.train()
-        stock = _time_stock_learner(algorithm, training, sizes.stock_updates)
-    name = f"learner update, batch {training.batch_size}"
-    return [Measurement(name, ours * _MILLISECONDS, "ms", _STOCK, stock * _MILLISECONDS)]
-
-
-def measure_training(sizes: BenchmarkSizes) -> list[Measurement]:
-    """Environment steps per CPU second on ``gaelp/MultiChannel-v1``, learning included, at one ratio of updates."""
-    one_day = sizes.training.worlds_per_env_runner * sizes.training.episode_steps
-    training = sizes.training.model_copy(update={"warmup_steps": one_day})
-    rates = []
-    for stock, days in ((False, sizes.days), (True, 1)):
-        with _open_algorithm(training, stock=stock) as algorithm:
-            before = _count_steps(algorithm.train())
-            started = time.process_time()
-            for _ in range(days):
-                result = algorithm.train()
-            rates.append((_count_steps(result) - before) / (time.process_time() - started))
-    name = f"training steps, one update per {training.env_steps_per_update}"
-    return [Measurement(name, rates[0], "steps/s", _STOCK, rates[1], is_rate=True)]
-
-
 BENCHMARKS: Mapping[str, Callable[[BenchmarkSizes], list[Measurement]]] = MappingProxyType(
     {
         "market": measure_market,
         "simulators": lambda sizes: measure_simulators(sizes.simulators),
-        "learner": measure_learner,
-        "training": measure_training,
+        "learner": lambda sizes: measure_learner(sizes.training),
+        "training": lambda sizes: measure_training(sizes.training),
         "runners": lambda sizes: measure_runners(sizes.runners),
     }
 )
@@ -145,20 +105,25 @@ def run_benchmark(
     """Measures, prints a table and writes ``<out>/<name>.json``.
 
     Args:
-        name: a key of ``BENCHMARKS``, or ``all`` for every one but ``NOT_IN_ALL``.
+        name: a key of ``BENCHMARKS``; ``all`` of them but ``NOT_IN_ALL``; or ``faults``, which breaks things and
+            measures nothing else.
         sizes: how much is measured.
         out: folder of the JSON file.
         console: where the table goes.
 
     Returns:
-        The measurements, in the order of the table.
+        The measurements, in the order of the table; none for ``faults``, which has a table of its own.
 
     Raises:
         UnknownReferenceError: there is no such benchmark.
+        CheckpointError: ``faults`` found that training does not survive them.
     """
+    if name == FAULTS:
+        run_fault_campaign(FaultSizes(), out, console or make_console())
+        return []
     names = [one for one in BENCHMARKS if one not in NOT_IN_ALL] if name == "all" else [name]
     if not set(names) <= set(BENCHMARKS):
-        msg = f"benchmark {name!r} does not exist.{suggest(name, [*BENCHMARKS, 'all'])}"
+        msg = f"benchmark {name!r} does not exist.{suggest(name, [*BENCHMARKS, FAULTS, 'all'])}"
         raise UnknownReferenceError(msg)
     console, sizes = console or make_console(), sizes or BenchmarkSizes()
     measurements = []
@@ -209,66 +174,6 @@ def _time_environment(sizes: BenchmarkSizes) -> float:
     for _ in range(sizes.hours):
         env.step(action)
     return time.process_time() - started
-
-
-def _time_own_learner(algorithm: Any, training: TrainingConfig, calls: int) -> float:
-    """CPU seconds per call."""
-    from gaelp_rl.training.learner import make_learner_batch
-
-    drawn = algorithm.replay.sample(training.updates_per_call * training.batch_size, 1.0)
-    batch = make_learner_batch(drawn, drawn.rewards)
-    return _time_call(lambda: algorithm.learner_group.update(batch=batch, timesteps=_TIMESTEPS), calls)
-
-
-def _time_stock_learner(algorithm: Any, training: TrainingConfig, updates: int) -> float:
-    """CPU seconds per update."""
-    episodes = algorithm.local_replay_buffer.sample(
-        num_items=training.batch_size, n_step=training.n_step, gamma=training.gamma, beta=1.0, sample_episodes=True
-    )
-    return _time_call(lambda: algorithm.learner_group.update(episodes=episodes, timesteps=_TIMESTEPS), updates)
-
-
-_TIMESTEPS = {"num_env_steps_sampled_lifetime": 1}
-
-
-def _time_call(call: Callable[[], Any], times: int) -> float:
-    """Mean CPU seconds of a call, the first left out."""
-    call()
-    started = time.process_time()
-    for _ in range(times):
-        call()
-    return (time.process_time() - started) / times
-
-
-def _count_steps(result: Mapping[str, Any]) -> float:
-    return float(result["env_runners"]["num_env_steps_sampled_lifetime"])
-
-
-@contextmanager
-def _open_algorithm(training: TrainingConfig, *, stock: bool) -> Iterator[Any]:
-    """An algorithm in this process on the sprint's environment, on one thread of torch."""
-    import ray
-    import torch
-
-    from gaelp_rl.training.setup import make_algorithm_config
-
-    config = SprintConfig(training=training)
-    is_own_ray = not ray.is_initialized()
-    if is_own_ray:
-        ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    algorithm = None
-    try:
-        settings = make_training_config(config)
-        algorithm = make_algorithm_config(settings, ENV_NAME, make_env_creator(config), stock=stock).build_algo()
-        yield algorithm
-    finally:
-        if algorithm is not None:
-            algorithm.stop()
-        torch.set_num_threads(threads)
-        if is_own_ray:
-            ray.shutdown()
 
 
 def _write_json(out: Path, name: str, measurements: list[Measurement]) -> Path:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 
 from experiments.candidates import Candidate
+from experiments.cards import make_controller_card, make_policy_card
 from experiments.evaluate import Judgement
 from experiments.planners import NamedPlanner, load_comparators, make_controller_spec, make_policy_planner
+from gaelp_rl.config.evaluation import EvaluationConfig
 from gaelp_rl.config.sprint import SprintConfig
+from gaelp_rl.config.tracking import ArtifactTrustConfig, TrackingConfig
 from gaelp_rl.control.registry import COMPARATORS
 from gaelp_rl.errors import ArtifactError, SchemaError, UnknownReferenceError
 from gaelp_rl.evaluation.claim import ClaimVerdict, compute_claim_verdict
@@ -30,14 +32,17 @@ from gaelp_rl.policy import (
     sample_golden_observations,
     save_policy,
 )
-from gaelp_rl.tracking import CHAMPION, ModelRegistry, Tracker, load_git_state, make_model_card
+from gaelp_rl.tracking import Evidence, ModelRegistry, RegisteredPolicy, Tracker, load_git_state
 
 __all__ = [
     "INCUMBENT",
+    "Incumbent",
     "SprintResult",
     "compute_sprint_verdict",
+    "describe_verdict",
     "export_policy",
     "find_incumbent",
+    "make_evidence",
     "settle_champion",
 ]
 
@@ -45,11 +50,19 @@ INCUMBENT = "champion-so-far"
 """A trained policy that an earlier sprint made champion: who would replace it has to beat it too."""
 
 _PROJECT = Path(__file__).resolve().parents[1]
-_LIMITS = (
-    "Judged in simulated worlds; nothing here was measured on a live platform.",
-    "One training seed: the intervals cover the worlds, not the luck of the training run.",
-    "Falls back to its reference controller wherever the network cannot be trusted.",
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Incumbent:
+    """A trained policy that is champion, and has to be beaten.
+
+    Attributes:
+        planner: under the name ``INCUMBENT``.
+        version: in the registry.
+    """
+
+    planner: NamedPlanner
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +105,60 @@ def export_policy(path: Path, config: SprintConfig, candidate: Candidate, run_id
     )
 
 
-def find_incumbent(config: SprintConfig, console: Console) -> NamedPlanner | None:
+def find_incumbent(tracking: TrackingConfig, trust: ArtifactTrustConfig, console: Console) -> Incumbent | None:
     """The registry's champion if it is a trained policy; controllers are judged anyway, as tuned today.
 
     Returns:
         None where there is none, or where it cannot be run any more; the console then says why.
     """
-    trust = make_artifact_trust(config.trust)
-    try:
-        path = ModelRegistry(config.tracking, trust).resolve(_make_champion_uri(config))
-        policy = load_policy(path, OBSERVATION_SCHEMA, trust)
-    except UnknownReferenceError:
+    artifact_trust = make_artifact_trust(trust)
+    registry = ModelRegistry(tracking, artifact_trust)
+    champion = registry.find_champion()
+    if champion is None:
         return None
-    except (ArtifactError, SchemaError) as error:
+    try:
+        path = registry.resolve(f"models:/{tracking.model_name}/{champion.version}")
+        policy = load_policy(path, OBSERVATION_SCHEMA, artifact_trust)
+    except (ArtifactError, SchemaError, UnknownReferenceError) as error:
         console.print(f"the champion so far cannot be judged, and is replaced: {error}")
         return None
-    return make_policy_planner(INCUMBENT, policy) if policy.kind is PolicyKind.NETWORK else None
+    if policy.kind is not PolicyKind.NETWORK:
+        return None
+    return Incumbent(make_policy_planner(INCUMBENT, policy), champion.version)
+
+
+def make_evidence(
+    policy: str,
+    sha256: str,
+    judgement: Judgement,
+    verdict: ClaimVerdict,
+    evaluation: EvaluationConfig,
+    incumbent: Incumbent | None,
+) -> Evidence:
+    """An evaluation and its verdict as the registry keeps them.
+
+    Args:
+        policy: the name under which the artefact was judged.
+        sha256: the artefact's identity.
+        judgement: what was found.
+        verdict: what the claim rule says of it.
+        evaluation: the worlds.
+        incumbent: the trained champion that was judged beside it, if any.
+    """
+    return Evidence(
+        sha256=sha256,
+        policy=policy,
+        champion=verdict.champion,
+        better=verdict.better and verdict.policy == policy,
+        better_on=verdict.better_on if verdict.policy == policy else (),
+        reasons=verdict.reasons,
+        families=evaluation.families,
+        worlds=evaluation.worlds,
+        first_seed=evaluation.seed,
+        fho_iqm={comparison.family: comparison.find(policy).fho_iqm for comparison in judgement.comparisons},
+        judged_against=None if incumbent is None else incumbent.version,
+        git_commit=load_git_state(_PROJECT).label,
+    )
 
 
 def compute_sprint_verdict(judgement: Judgement, candidate: Candidate) -> ClaimVerdict:
@@ -132,13 +183,25 @@ def settle_champion(
     candidate: Candidate,
     judgement: Judgement,
     verdict: ClaimVerdict,
+    incumbent: Incumbent | None,
     tracker: Tracker,
     report_path: Path,
 ) -> SprintResult:
     """Registers the policy as challenger and whoever the claim rule names as champion."""
     registry = ModelRegistry(config.tracking, make_artifact_trust(config.trust))
-    evidence = {"verdict": asdict(verdict), "families": list(config.evaluation.families), "training_seeds": 1}
-    champion_uri = _make_champion_uri(config) if verdict.champion == INCUMBENT else ""
+    summary = describe_verdict(judgement, verdict)
+    champion_uri = ""
+    if verdict.champion == INCUMBENT and incumbent is not None:
+        champion_uri = f"models:/{config.tracking.model_name}/{incumbent.version}"
+
+    def register(name: str, path: Path, card: str) -> RegisteredPolicy:
+        sha256 = load_policy(path).sha256
+        evidence = make_evidence(name, sha256, judgement, verdict, config.evaluation, incumbent)
+        registered = registry.register(path, tracker.run_id, card, evidence)
+        if name == verdict.champion:
+            registry.promote(registered.version, evidence.to_mapping())
+        return registered
+
     if verdict.champion in COMPARATORS:
         path = policy_path.with_name(f"champion-{verdict.champion}")
         save_policy(
@@ -147,26 +210,14 @@ def settle_champion(
             provenance=_make_provenance(tracker.run_id),
             signing_key=load_signing_key(config.trust),
         )
-        card = _make_card(f"{verdict.champion}, a classical controller", config, judgement, verdict, {})
-        controller = registry.register(path, tracker.run_id, card)
-        registry.promote(controller.version, evidence)
-        champion_uri = controller.uri
-    chosen = {
-        "chosen weights": f"{candidate.name}, {candidate.policy.scale:g} of the trained action",
-        "validation score": f"{100 * candidate.validation.score:+.3f} points vs the reference controller",
-    }
-    challenger = registry.register(
-        policy_path, tracker.run_id, _make_card("trained residual policy", config, judgement, verdict, chosen)
+        card = make_controller_card(verdict.champion, config, judgement, verdict, summary)
+        champion_uri = register(verdict.champion, path, card).uri
+    card = make_policy_card(config, candidate, judgement, verdict, summary)
+    challenger = register("policy", policy_path, card)
+    tracker.set_tags(
+        {"champion": verdict.champion, "challenger_version": str(challenger.version), "mlflow.note.content": summary}
     )
-    if not champion_uri:
-        registry.promote(challenger.version, evidence)
-        champion_uri = challenger.uri
-    tracker.set_tags({"champion": verdict.champion, "challenger_version": str(challenger.version)})
-    return SprintResult(policy_path, challenger.uri, champion_uri, verdict, _describe(judgement, verdict), report_path)
-
-
-def _make_champion_uri(config: SprintConfig) -> str:
-    return f"models:/{config.tracking.model_name}@{CHAMPION}"
+    return SprintResult(policy_path, challenger.uri, champion_uri or challenger.uri, verdict, summary, report_path)
 
 
 def _make_provenance(run_id: str) -> Provenance:
@@ -175,38 +226,7 @@ def _make_provenance(run_id: str) -> Provenance:
     )
 
 
-def _make_card(
-    title: str, config: SprintConfig, judgement: Judgement, verdict: ClaimVerdict, chosen: dict[str, Any]
-) -> str:
-    scores = [
-        {
-            "family": comparison.family,
-            "policy": summary.policy,
-            "FHO": f"{100 * summary.fho_iqm:.2f}",
-            "CPA violations": f"{100 * summary.cpa_violation_share:.1f} %",
-            "conversions a day": f"{summary.conversions_per_day:.2f}",
-        }
-        for comparison in judgement.comparisons
-        for summary in comparison.policies
-        if summary.policy in ("policy", comparison.best_comparator)
-    ]
-    return make_model_card(
-        title,
-        {
-            "summary": _describe(judgement, verdict),
-            "policy": {
-                "trained on": f"{config.training.episodes:,} simulated days of {', '.join(config.families)}",
-                **chosen,
-            },
-            "worlds": f"{config.evaluation.worlds} held-out worlds per family, first seed {config.evaluation.seed}",
-            "scores": scores,
-            "verdict": {family: "; ".join(reasons) for family, reasons in verdict.reasons.items()},
-            "limits": list(_LIMITS),
-        },
-    )
-
-
-def _describe(judgement: Judgement, verdict: ClaimVerdict) -> str:
+def describe_verdict(judgement: Judgement, verdict: ClaimVerdict) -> str:
     """The verdict in plain words."""
     first = judgement.comparisons[0]
     policy = first.find("policy")

@@ -23,10 +23,12 @@ from rich.console import Console
 
 from experiments.candidates import Candidate, choose_candidate, load_snapshots
 from experiments.champion import SprintResult, compute_sprint_verdict, export_policy, find_incumbent, settle_champion
-from experiments.evaluate import Judgement, evaluate_families, make_results_meta
+from experiments.datasets import make_sprint_datasets
+from experiments.evaluate import evaluate_families, make_results_meta
 from experiments.planners import TRUTH_INFORMED, make_comparator_planner, make_policy_planner, resolve_planner
 from experiments.preflight import run_preflight
 from experiments.progress import WorkProgress, make_console
+from experiments.score_runs import log_scores
 from experiments.training_loop import SprintFolder, SprintRecord, TrainingLoop
 from experiments.validation import Validator
 from experiments.worlds import ENV_NAME, make_env_creator, make_training_config
@@ -38,12 +40,12 @@ from gaelp_rl.evaluation.learning_curve import LearningCurve
 from gaelp_rl.evaluation.report import EvaluationReport, write_report
 from gaelp_rl.evaluation.results_file import write_json
 from gaelp_rl.policy import MlpNetwork, load_policy
-from gaelp_rl.tracking import Tracker, make_environment_tags, resume_run, start_run
+from gaelp_rl.tracking import Tracker, make_environment_tags, resume_run, start_run, tracking_uri_hidden
 from gaelp_rl.training.algorithm import FastSAC
 from gaelp_rl.training.setup import make_algorithm_config
 from gaelp_rl.training.start_up import listen_to_start_up
 
-__all__ = ["main", "run_sprint", "start_ray"]
+__all__ = ["choose_weights", "main", "run_sprint", "start_ray", "train_policy"]
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _OBJECT_STORE_BYTES = 200 * 2**20
@@ -84,9 +86,10 @@ def run_sprint(config: SprintConfig, resume: str | None = None) -> SprintResult:
     console.print(f"sprint of {config.training.episodes:,} episodes on {', '.join(config.families)}; out: {config.out}")
     with tracker:
         tracker.log_params(config.model_dump(mode="json", exclude={"trust", "tracking"}))
+        tracker.log_datasets(make_sprint_datasets(config))
         validator = Validator(config)
-        network = _train(config, folder, record, checkpoint, validator, tracker, console)
-        candidate = _choose(config, folder, network, validator, console)
+        network = train_policy(config, folder, record, checkpoint, validator, tracker, console)
+        candidate = choose_weights(config, folder, network, validator, console)
         return _finish(config, folder, record, candidate, validator, tracker, console)
 
 
@@ -107,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _train(
+def train_policy(
     config: SprintConfig,
     folder: SprintFolder,
     record: SprintRecord,
@@ -116,7 +119,24 @@ def _train(
     tracker: Tracker,
     console: Console,
 ) -> MlpNetwork:
-    """Trains to the end and returns the last weights."""
+    """Trains to the end.
+
+    Args:
+        config: all settings.
+        folder: takes checkpoints and snapshots.
+        record: of the run.
+        checkpoint: to go on from; None to start anew.
+        validator: scores weights on the way.
+        tracker: takes metrics.
+        console: shows progress.
+
+    Returns:
+        The last weights.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted, and saved.
+        CheckpointError: the checkpoint cannot be used, or the disk refuses.
+    """
     start_ray()
     try:
         training = make_training_config(config)
@@ -128,7 +148,8 @@ def _train(
         if checkpoint:
             algorithm.load_training(checkpoint)
             folder.save_settings(config)
-            console.print(f"resumed at {algorithm.episodes:,} episodes from {checkpoint}")
+            worlds = "the same worlds" if algorithm.has_continued_worlds else "new worlds"
+            console.print(f"resumed at {algorithm.episodes:,} episodes from {checkpoint}, in {worlds}")
         return TrainingLoop(config, folder, record, algorithm, validator, tracker, console).run()
     finally:
         ray.shutdown()
@@ -156,17 +177,19 @@ def start_ray() -> None:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False)
         return
-    ray.init(
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        logging_level="ERROR",
-    )
+    with tracking_uri_hidden():  # workers inherit the environment, and none of them writes to the tracking store
+        ray.init(
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            logging_level="ERROR",
+        )
 
 
-def _choose(
+def choose_weights(
     config: SprintConfig, folder: SprintFolder, network: MlpNetwork, validator: Validator, console: Console
 ) -> Candidate:
+    """The snapshot and the share of its action that validated best; ``network`` gives the layers' sizes."""
     snapshots = load_snapshots(folder.snapshots, network.layer_sizes)
     with WorkProgress(console, "choosing weights", (len(snapshots) + 1) * len(config.residual_scales)) as progress:
         candidate = choose_candidate(
@@ -194,13 +217,13 @@ def _finish(
     planner = make_policy_planner("policy", load_policy(folder.policy))
     policy = replace(planner, training_seed=config.training.seed)
     rivals = [make_comparator_planner(name) for name in COMPARATORS]
-    incumbent = find_incumbent(config, console)
+    incumbent = find_incumbent(config.tracking, config.trust, console)
     if incumbent is not None:
-        rivals.append(incumbent)
+        rivals.append(incumbent.planner)
     planners = [policy, *rivals, resolve_planner(TRUTH_INFORMED)]
     judgement = evaluate_families(planners, config.evaluation, {rival.name for rival in rivals}, console, ["policy"])
     verdict = compute_sprint_verdict(judgement, candidate)
-    _log_scores(judgement, tracker)
+    log_scores(judgement, tracker)
     meta = make_results_meta(config.evaluation.fidelity)
     report = EvaluationReport(
         judgement.comparisons,
@@ -215,23 +238,9 @@ def _finish(
     write_json(results_path, judgement.comparisons, meta, judgement.fidelity_check)
     for path in sorted(folder.report.iterdir()):
         tracker.log_artifact(path, "report")
-    result = settle_champion(config, folder.policy, candidate, judgement, verdict, tracker, report_path)
+    result = settle_champion(config, folder.policy, candidate, judgement, verdict, incumbent, tracker, report_path)
     _print_summary(console, result, results_path)
     return result
-
-
-def _log_scores(judgement: Judgement, tracker: Tracker) -> None:
-    metrics: dict[str, float] = {}
-    for comparison in judgement.comparisons:
-        summary = comparison.find("policy")
-        metrics[f"test/{comparison.family}/fho_iqm"] = summary.fho_iqm
-        if summary.paired is not None:
-            metrics[f"test/{comparison.family}/difference_to_best_comparator"] = summary.paired.difference
-    if judgement.fidelity_check is not None:
-        row = judgement.fidelity_check.rows[0]
-        metrics["cross_check/aggregate_fho_iqm"] = row.aggregate_fho
-        metrics["cross_check/auction_fho_iqm"] = row.auction_fho
-    tracker.log_metrics(metrics, 0)
 
 
 def _make_curve(config: SprintConfig, record: SprintRecord, reference_fho: Mapping[str, float]) -> LearningCurve:

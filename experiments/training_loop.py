@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,10 +46,8 @@ class SprintRecord:
         Raises:
             CheckpointError: the disk refuses; the record before is intact.
         """
-        partial = path.with_suffix(".partial")
         try:
-            partial.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-            partial.replace(path)
+            _write_whole(path, json.dumps(asdict(self), indent=1))
         except OSError as error:
             msg = f"{path} cannot be written ({error}): free some space, then go on with --resume latest"
             raise CheckpointError(msg) from error
@@ -113,7 +113,7 @@ class SprintFolder:
             ResourceError: the folder cannot be written.
         """
         try:
-            (self.root / SETTINGS_FILE).write_text(dump_settings(config), encoding="utf-8")
+            _write_whole(self.root / SETTINGS_FILE, dump_settings(config))
         except OSError as error:
             msg = f"run folder {self.root} cannot be written ({error}): free space, or choose another with --out"
             raise ResourceError(msg) from error
@@ -155,7 +155,8 @@ class TrainingLoop:
         training = config.training
         self._next_checkpoint = _find_next(algorithm.episodes, training.checkpoint_every_episodes)
         self._next_validation = _find_next(algorithm.episodes, training.validate_every_episodes)
-        self._score = ""
+        self._score = self._faults = ""
+        self._restarts = 0
         record.curve = [point for point in record.curve if point["episodes"] <= algorithm.episodes]
         drop_snapshots_after(folder.snapshots, algorithm.episodes)
 
@@ -168,16 +169,20 @@ class TrainingLoop:
         Raises:
             KeyboardInterrupt: Ctrl-C or SIGTERM; the iteration under way has ended and is saved.
             CheckpointError: the disk refuses; the last checkpoint is intact.
+            ResourceError: the tracking store refuses; training so far is saved.
         """
         episodes = self._config.training.episodes
         self._record.save(self._folder.record)
         if not self._record.curve:
             self._validate()
+        if not list_checkpoints(self._folder.checkpoints):
+            self._save()  # so that a kill at any later moment leaves something to resume
         with StopRequest() as stop, WorkProgress(self._console, "training", episodes) as progress:
             progress.update(self._algorithm.episodes, self._score)
             while self._algorithm.episodes < episodes:
                 steps_per_s = self._step()
-                progress.update(self._algorithm.episodes, f"{steps_per_s:,.0f} steps/s {self._score}".rstrip())
+                note = f"{steps_per_s:,.0f} steps/s {self._score}{self._faults}"
+                progress.update(self._algorithm.episodes, note.rstrip())
                 if stop.is_made:
                     self._save()
                     self._console.print(f"stopped and saved; go on with: gaelp sprint --resume latest {self._out_flag}")
@@ -199,7 +204,8 @@ class TrainingLoop:
         seconds = max(metrics.get("time/iteration_s", 0.0), 1e-9)
         steps_per_s = metrics["time/env_steps_per_s"] = (self._algorithm.env_steps - before) / seconds
         metrics["system/peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
-        self._tracker.log_metrics(metrics, self._algorithm.episodes)
+        self._note_faults(metrics)
+        self._log_metrics(metrics)
         training = self._config.training
         if self._algorithm.episodes >= self._next_validation:
             self._next_validation = _find_next(self._algorithm.episodes, training.validate_every_episodes)
@@ -213,22 +219,64 @@ class TrainingLoop:
         network = self._extract()
         validation = self._validator.validate(ScaledNetwork(network, 1.0))
         episodes = self._algorithm.episodes
-        self._tracker.log_metrics(validation.to_metrics(), episodes)
         point = {name: family.fho_iqm for name, family in validation.families.items()}
         self._record.curve.append({"episodes": float(episodes), **point})
         save_snapshot(self._folder.snapshots, episodes, network, self._config.snapshots)
         self._score = f"score {100 * validation.score:+.2f} points vs the reference controller (validation)"
         self._console.print(f"{episodes:>9,} episodes: {self._score}")
+        self._log_metrics(validation.to_metrics())
+
+    def _note_faults(self, metrics: Mapping[str, float]) -> None:
+        """Says on the console that env runners died and came back."""
+        restarts = int(metrics.get("faults/env_runner_restarts", 0.0))
+        if restarts > self._restarts:
+            lost = int(metrics.get("faults/lost_env_steps", 0.0))
+            self._faults = f"; {restarts} env runner restarts"
+            self._console.print(f"env runners died and came back: {restarts} restarts so far, {lost:,} steps lost")
+        self._restarts = restarts
+
+    def _log_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Records metrics; where the store refuses, saves before stopping: progress outlives its record.
+
+        Raises:
+            ResourceError: the tracking store refused.
+            CheckpointError: so did the checkpoint's disk.
+        """
+        try:
+            self._tracker.log_metrics(metrics, self._algorithm.episodes)
+        except ResourceError as error:
+            path = self._write_checkpoint()
+            raise self._explain(error, path) from error
 
     def _save(self) -> None:
+        path = self._write_checkpoint()
+        try:
+            self._tracker.set_tags({"checkpoint": path.name})
+        except ResourceError as error:
+            raise self._explain(error, path) from error
+
+    def _write_checkpoint(self) -> Path:
         # The record first: one that is ahead of its checkpoint is cut back on resuming, one that is missing is not.
         self._record.save(self._folder.record)
-        path = self._algorithm.save_training(self._folder.checkpoints)
-        self._tracker.set_tags({"checkpoint": path.name})
+        return self._algorithm.save_training(self._folder.checkpoints)
+
+    def _explain(self, error: ResourceError, path: Path) -> ResourceError:
+        resume = f"gaelp sprint --resume latest {self._out_flag}".rstrip()
+        return ResourceError(f"{error}. Training is saved in {path}; then go on with: {resume}")
 
     def _extract(self) -> MlpNetwork:
         layers = extract_actor_weights(self._algorithm)
         return MlpNetwork(tuple(weight for weight, _ in layers), tuple(bias for _, bias in layers))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Replaces a file in one step: a kill leaves the old one or the new one, never a part of it."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
 
 
 def _find_next(episodes: int, every: int) -> int:

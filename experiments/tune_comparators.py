@@ -93,6 +93,7 @@ SPACES: Mapping[str, Mapping[str, Range]] = {
         "budget_headroom": Range(1.0, 2.5),
         "budget_margin": Range(0.0, 0.04),
         "cpa_margin": _MARGIN,
+        "cpa_caution": Range(0.0, 2.0),
     },
 }
 """What is tuned of each comparator, and how far."""

@@ -69,4 +69,5 @@ def _make_env(
         reach=reach,
         reward=reward,
         privileged=privileged,
+        resumable=context.get("resumable", False),
     )

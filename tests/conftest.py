@@ -8,12 +8,15 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from tests.postgresql import PrivatePostgreSQL, serve_postgresql
+
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.pop("GAELP_TRACKING_URI", None)  # tests write to no store of yours
 
 # The gate is reproducible; HYPOTHESIS_PROFILE=explore looks for new counterexamples.
 hypothesis.settings.register_profile("gate", deadline=None, derandomize=True, max_examples=60, print_blob=True)
@@ -36,3 +39,9 @@ def ray_session() -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PrivatePostgreSQL]:
+    """A real PostgreSQL server, or a loud skip; tests that use it are integration tests."""
+    yield from serve_postgresql()

@@ -20,7 +20,7 @@ Version history
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ from numpy.typing import NDArray
 
 from envs.market.noise import Split, make_world_keys
 from envs.market.session import PRIVILEGED_LIMIT, PRIVILEGED_SIZE, MarketSession, RewardSettings, SessionStep
+from envs.market.world_log import WorldLog, compute_observation_hash
 from gaelp_rl.config.fidelity import Fidelity
 from gaelp_rl.config.market import DEFAULT_FAMILY, FamilyConfig, load_family
 from gaelp_rl.control.reference import ReferenceParams
-from gaelp_rl.errors import ConfigError
+from gaelp_rl.errors import CheckpointError, ConfigError
 from gaelp_rl.features.actions import ACTION_SIZE, ActionReach
 from gaelp_rl.features.catalogue import OBSERVATION_SCHEMA
 from gaelp_rl.features.schema import Float32Array
@@ -71,6 +72,7 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         privileged: append ``MarketSession.compute_privileged`` to observations, for the critics of
             asymmetric training (Pinto et al. 2017); a policy reads only the schema's own features.
         fidelity: ``aggregate``, ``auction``, or None for each family's own.
+        resumable: keep the actions of the worlds' life, 32 bytes a world and hour, for ``get_state``.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         reward: RewardSettings | None = None,
         privileged: bool = False,
         fidelity: Fidelity | None = None,
+        resumable: bool = False,
     ) -> None:
         if num_envs < len(families):
             msg = f"{num_envs} worlds cannot cover {len(families)} families: raise num_envs or name fewer families"
@@ -104,6 +107,7 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         ]
         self._bounds = np.cumsum(sizes)[:-1]
         self._needs_reset = False
+        self._log = WorldLog() if resumable else None
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -127,6 +131,7 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
         elif self._sessions[0].is_over or not self._sessions[0].is_midnight:
             for session in self._sessions:
                 session.start_next_worlds()
+            self._log_start()
         return self._observe(), {}
 
     def step(
@@ -143,6 +148,8 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
             return observation, np.zeros(self.num_envs, dtype=np.float32), nothing, nothing.copy(), infos
         pairs = zip(self._sessions, np.split(actions, self._bounds), strict=True)
         steps = [session.step(action) for session, action in pairs]
+        if self._log is not None:
+            self._log.record(actions)
         infos = _make_infos(steps)
         reward = np.concatenate([step.reward for step in steps]).astype(np.float32)
         terminated = np.full(self.num_envs, steps[0].terminated)
@@ -156,13 +163,55 @@ class MultiChannelVectorEnv(gym.vector.VectorEnv[Float32Array, Float32Array, NDA
                 self._needs_reset = self._autoreset_mode == AutoresetMode.NEXT_STEP
         return observation, reward, terminated, truncated, infos
 
+    def get_state(self) -> dict[str, Any]:
+        """The worlds as they stand, as arrays, text and bools; ``set_state`` is the inverse.
+
+        Raises:
+            ConfigError: the environment was not made with ``resumable=True``, or has no worlds yet.
+        """
+        if self._log is None or not self._sessions[0].is_started:
+            msg = "this environment has no state to give: make it with resumable=True and reset it first"
+            raise ConfigError(msg)
+        return {**self._log.get_state(self._observe()), "needs_reset": self._needs_reset}
+
+    def set_state(self, state: Mapping[str, Any]) -> Float32Array:
+        """Lives the worlds of ``get_state`` again, a second or two for four weeks of 128, and checks the end.
+
+        Returns:
+            The observation that ``get_state`` was called at, float32 [worlds, features].
+
+        Raises:
+            CheckpointError: these worlds came out otherwise, so they are of another version, configuration
+                or machine; call ``reset(seed=...)`` before going on.
+        """
+        keys, hours, expected = WorldLog.read(state, self.num_envs)
+        self._start_keys(keys)
+        for actions in hours:
+            for session, own in zip(self._sessions, np.split(actions, self._bounds), strict=True):
+                session.step(own)
+            if self._log is not None:
+                self._log.record(actions)
+        self._needs_reset = bool(state.get("needs_reset", False))
+        observation = self._observe()
+        if compute_observation_hash(observation) != expected:
+            msg = "the saved worlds came out otherwise when lived again (another version or machine?): use new worlds"
+            raise CheckpointError(msg)
+        return observation
+
     def _start(self, seeds: Sequence[int | None]) -> None:
         if len(seeds) != self.num_envs or any(seed is None for seed in seeds):
             msg = f"{len(seeds)} seeds for {self.num_envs} worlds: give one whole number for each, or one in all"
             raise ConfigError(msg)
-        keys = np.concatenate([make_world_keys(self._split, int(seed or 0), 1) for seed in seeds])
+        self._start_keys(np.concatenate([make_world_keys(self._split, int(seed or 0), 1) for seed in seeds]))
+
+    def _start_keys(self, keys: NDArray[np.uint64]) -> None:
         for session, own in zip(self._sessions, np.split(keys, self._bounds), strict=True):
             session.start_worlds(own)
+        self._log_start()
+
+    def _log_start(self) -> None:
+        if self._log is not None:
+            self._log.start(np.concatenate([session.keys for session in self._sessions]))
 
     def _observe(self) -> Float32Array:
         observation = np.concatenate([session.observation for session in self._sessions])

@@ -21,6 +21,7 @@ from gaelp_rl.domain.channels import NUM_CHANNELS, NUM_DEVICES
 from gaelp_rl.domain.reports import FloatArray, IntArray
 
 __all__ = [
+    "ADVANCED_FIELDS",
     "CREATIVES",
     "ExogenousParams",
     "ExogenousState",
@@ -115,6 +116,18 @@ class ExogenousState(NamedTuple):
     hour_impressions: FloatArray
     hour_price: FloatArray
     hour_conversion: FloatArray
+
+
+ADVANCED_FIELDS = (
+    "drift",
+    "shock_hours",
+    "creative_quality",
+    "creative_generation",
+    "hour_impressions",
+    "hour_price",
+    "hour_conversion",
+)
+"""The arrays of an ``ExogenousState`` that ``advance_exogenous`` writes; it reads the others."""
 
 
 def make_tables(calibration: MarketCalibration) -> MarketTables:

@@ -150,6 +150,11 @@ class MarketSession:
         return self._observation is not None
 
     @property
+    def keys(self) -> NDArray[np.uint64]:
+        """Of the present worlds, uint64 [worlds]."""
+        return self._keys
+
+    @property
     def controller(self) -> ReferenceController:
         """The reference controller that actions are relative to."""
         return self._strand.loop.controller

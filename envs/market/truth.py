@@ -5,13 +5,12 @@ For diagnosis ("the same controller, given the true parameters"), never for a po
 
 from __future__ import annotations
 
-import copy
 from typing import NamedTuple
 
 import numpy as np
 
 from envs.market.delivery_state import DeliveryParams, DeliveryState
-from envs.market.exogenous import ExogenousParams, ExogenousState, MarketTables, advance_exogenous
+from envs.market.exogenous import ADVANCED_FIELDS, ExogenousParams, ExogenousState, MarketTables, advance_exogenous
 from gaelp_rl.domain.reports import FloatArray
 
 __all__ = ["TrueFactors", "compute_true_factors"]
@@ -51,7 +50,7 @@ def compute_true_factors(
         delivery_params: gives the fatigue rate.
         tables: calibration.
     """
-    now = copy.deepcopy(exogenous)
+    now = exogenous._replace(**{name: getattr(exogenous, name).copy() for name in ADVANCED_FIELDS})
     advance_exogenous(hour, now, exogenous_params, tables)
     season = exogenous_params.season_amplitude * np.sin(2.0 * np.pi * hour / (28.0 * 24.0) + now.season_phase)[:, None]
     shock = np.where(now.shock_hours > 0.0, exogenous_params.shock_log_size, 0.0)

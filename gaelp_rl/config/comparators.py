@@ -23,7 +23,7 @@ class TuningConfig(StrictModel):
     """How the comparators were tuned; every comparator got the same."""
 
     draws: int = Field(default=40, ge=2, le=10_000, description="parameter draws per comparator and family")
-    worlds: int = Field(default=96, ge=4, le=100_000, description="validation worlds per draw")
+    worlds: int = Field(default=256, ge=4, le=100_000, description="validation worlds per draw")
     first_seed: int = Field(default=0, ge=0, description="of the validation worlds")
     seed: int = Field(default=0, ge=0, description="of the draws")
 

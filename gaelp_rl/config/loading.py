@@ -14,6 +14,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gaelp_rl.config.redaction import redact
 from gaelp_rl.config.strict import StrictModel
 from gaelp_rl.errors import ConfigError, suggest
 
@@ -80,12 +81,14 @@ def _apply_override(settings: dict[str, object], override: str) -> None:
     dotted, equals, raw = override.partition("=")
     keys = [key.strip() for key in dotted.split(".")]
     if not equals or not all(keys):
-        raise ConfigError(f"override {override!r}: expected dotted.key=value, such as training.batch_size=512")
+        raise ConfigError(f"override {redact(override)!r}: expected dotted.key=value, such as training.batch_size=512")
     table = settings
     for depth, key in enumerate(keys[:-1], start=1):
         inner = table.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"override {override!r}: {'.'.join(keys[:depth])!r} is {inner!r}, which has no keys")
+            raise ConfigError(
+                f"override {redact(override)!r}: {'.'.join(keys[:depth])!r} is {redact(repr(inner))}, which has no keys"
+            )
         table = inner
     table[keys[-1]] = _parse_override_value(raw.strip())
 
@@ -108,7 +111,7 @@ def _describe_error(model: type[BaseModel], settings: Mapping[str, object], deta
     if details["type"] == "missing":
         return f"  {dotted}: missing, and it has no default.{_describe_field(model, location)}"
     shown = details["input"] if len(location) == 0 else _find_setting(settings, location, details["input"])
-    return f"  {dotted} = {shown!r}: {_lower_first(details['msg'])}.{_describe_field(model, location)}"
+    return f"  {dotted} = {redact(repr(shown))}: {_lower_first(details['msg'])}.{_describe_field(model, location)}"
 
 
 def _describe_field(model: type[BaseModel], location: Sequence[str | int]) -> str:

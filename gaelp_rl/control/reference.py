@@ -34,7 +34,7 @@ REFERENCE_FEATURES = tuple(
 )
 """Names of the columns of ``ReferenceController.features``, channel by channel."""
 
-_CLICKS, _SPEND = METRICS.index("clicks"), METRICS.index("spend")
+_CLICKS, _SPEND, _CONVERSIONS, _EXPOSURE = (METRICS.index(m) for m in ("clicks", "spend", "conversions", "exposure"))
 _BID_RING = 8
 _MAX_BID_RATIO, _MIN_BID = 8.0, 0.02
 _BISECTIONS = 22
@@ -57,6 +57,7 @@ class ReferenceParams:
         budget_headroom: platform budgets as a multiple of the planned spend.
         budget_margin: share of the daily budget that is left unplanned.
         cpa_margin: share of the CPA target that is aimed at.
+        cpa_caution: standard deviations of the conversions so far that are withheld at a world's end.
     """
 
     prior_strength: float = 1.0
@@ -64,7 +65,8 @@ class ReferenceParams:
     drift_gain: float = 1.0
     budget_headroom: float = 1.6
     budget_margin: float = 0.0
-    cpa_margin: float = 0.97
+    cpa_margin: float = 1.0
+    cpa_caution: float = 1.0
 
 
 class Solution(NamedTuple):
@@ -99,8 +101,6 @@ class ReferenceController:
         worlds = ledger.num_worlds
         self.beliefs = make_beliefs(worlds, self.model, self.params.prior_strength)
         self._bids = np.tile(ledger.bid, (_BID_RING, 1, 1))
-        self._clicks_so_far = np.zeros((worlds, NUM_CHANNELS))
-        self._spend_so_far = np.zeros(worlds)
         self.theta = np.zeros(worlds)
         self.bid = ledger.bid.copy()
         self.budget = ledger.daily_budget.copy()
@@ -114,8 +114,7 @@ class ReferenceController:
             is_edit_hour(ledger.hour),
             ledger.spend_today,
             ledger.bid,
-            self._clicks_so_far,
-            self._spend_so_far,
+            self._estimate_balance(ledger),
             self.beliefs,
             self.model,
             self.objective.daily_budget * (1.0 - self.params.budget_margin),
@@ -143,6 +142,23 @@ class ReferenceController:
         """Log of the posterior mean of each conversion rate over its prior, float64 [worlds, channels]."""
         return self.beliefs.log_conversion + 0.5 * self.beliefs.conversion_variance
 
+    def _estimate_balance(self, ledger: ReportLedger) -> FloatArray:
+        """What 28 days of conversions allow at the aimed CPA, less what was spent: currency units [worlds].
+
+        Reported conversions count as they are; clicks whose conversions are still to come count at
+        the believed rate. (Today's rate on the clicks of a month would take drift for a fact.) Of a
+        count N the part ``cpa_caution`` sqrt(N), its Poisson noise, is withheld, the more the fewer
+        days are left to make up for it.
+        """
+        sums = ledger.sum_28d
+        rate = self.model.conversion_rate * np.exp(self.compute_log_conversion()) * self.model.bought_ratio
+        unripe = np.maximum(sums[:, :, _CLICKS] - sums[:, :, _EXPOSURE], 0.0)
+        bought = np.maximum((sums[:, :, _CONVERSIONS] + unripe * rate).sum(axis=1), 0.0)
+        elapsed = min(ledger.hour / (_DAYS * HOURS_PER_DAY), 1.0)
+        certain = bought - self.params.cpa_caution * elapsed * np.sqrt(bought)
+        spend = sums[:, :, _SPEND].sum(axis=1)
+        return np.asarray(self.objective.cpa_target * self.params.cpa_margin * certain - spend)
+
     def _learn(self, ledger: ReportLedger) -> None:
         if ledger.hour == 0:
             return
@@ -155,8 +171,6 @@ class ReferenceController:
         update_beliefs(
             ledger.hour, ledger.last_hour, self._bids, is_free, self.beliefs, self.model, self.params.drift_gain
         )
-        self._clicks_so_far += ledger.last_hour[:, :, _CLICKS]
-        self._spend_so_far += ledger.last_hour[:, :, _SPEND].sum(axis=1)
 
 
 def _make_solution(worlds: int) -> Solution:
@@ -169,8 +183,7 @@ def _solve(
     may_edit: bool,
     spend_today: FloatArray,
     bid_in_force: FloatArray,
-    clicks_so_far: FloatArray,
-    spend_so_far: FloatArray,
+    balance: FloatArray,
     beliefs: Beliefs,
     model: MarketModel,
     daily_budget: float,
@@ -184,12 +197,11 @@ def _solve(
     days_left = max(_DAYS - hour // HOURS_PER_DAY, 1)
     channels = np.empty((_CHANNEL_NUMBERS, NUM_CHANNELS))
     for w in range(spend_today.shape[0]):
-        bought = _read_channels(w, hour, may_edit, bid_in_force, clicks_so_far, beliefs, model, optimism, channels)
+        _read_channels(w, hour, may_edit, bid_in_force, beliefs, model, optimism, channels)
         left = daily_budget
         for c in range(NUM_CHANNELS):
             left -= spend_today[w, c] + channels[_UNREPORTED, c]
-        balance = (cpa_aim * bought - spend_so_far[w]) / days_left
-        log_theta = _bisect_log_theta(hour_of_day, left, cpa_aim, balance, channels, model)
+        log_theta = _bisect_log_theta(hour_of_day, left, cpa_aim, balance[w] / days_left, channels, model)
         solution.theta[w] = math.exp(log_theta)
         for c in range(NUM_CHANNELS):
             x = _choose_log_bid(c, log_theta, channels, model)
@@ -209,15 +221,13 @@ def _read_channels(
     hour: int,
     may_edit: bool,
     bid_in_force: FloatArray,
-    clicks_so_far: FloatArray,
     beliefs: Beliefs,
     model: MarketModel,
     optimism: float,
     channels: FloatArray,
-) -> float:
-    """Fills ``channels`` with what the beliefs say today; returns the conversions bought so far."""
+) -> None:
+    """Fills ``channels`` with what the beliefs say today."""
     hour_of_day, weekday = hour % HOURS_PER_DAY, (hour // HOURS_PER_DAY) % 7
-    bought = 0.0
     for c in range(NUM_CHANNELS):
         sd = math.sqrt(beliefs.conversion_variance[w, c])
         rate = model.conversion_rate[c] * math.exp(beliefs.log_conversion[w, c] + 0.5 * sd * sd)
@@ -232,8 +242,6 @@ def _read_channels(
         channels[_LOW, c] = low
         channels[_HIGH, c] = high
         channels[_UNREPORTED, c] = _estimate_unreported(c, hour_of_day, held, price * volume, model)
-        bought += clicks_so_far[w, c] * rate * model.bought_ratio[c]
-    return bought
 
 
 @njit(cache=True, inline="always")

@@ -5,21 +5,28 @@ Importing this package does not import MLflow; opening a run or the registry doe
 
 from __future__ import annotations
 
-from gaelp_rl.tracking.connection import SAFE_ENVIRONMENT, connect, make_tracking_uri
+from gaelp_rl.tracking.connection import SAFE_ENVIRONMENT, connect, make_tracking_uri, tracking_uri_hidden
+from gaelp_rl.tracking.datasets import RecordedDataset
 from gaelp_rl.tracking.environment import GitState, load_git_state, make_environment_tags
+from gaelp_rl.tracking.evidence import Evidence
 from gaelp_rl.tracking.model_card import make_model_card
 from gaelp_rl.tracking.references import is_reference
 from gaelp_rl.tracking.registry import CHALLENGER, CHAMPION, ModelRegistry, RegisteredPolicy
-from gaelp_rl.tracking.tracker import Tracker, resume_run, start_run
+from gaelp_rl.tracking.tracker import PARENT_TAG, Tracker, resume_run, start_run
+from gaelp_rl.tracking.versions import VersionRecord
 
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
+    "PARENT_TAG",
     "SAFE_ENVIRONMENT",
+    "Evidence",
     "GitState",
     "ModelRegistry",
+    "RecordedDataset",
     "RegisteredPolicy",
     "Tracker",
+    "VersionRecord",
     "connect",
     "is_reference",
     "load_git_state",
@@ -28,4 +35,5 @@ __all__ = [
     "make_tracking_uri",
     "resume_run",
     "start_run",
+    "tracking_uri_hidden",
 ]

@@ -54,10 +54,12 @@ def make_environment_tags(root: Path) -> dict[str, str]:
         root: the checkout.
 
     Returns:
-        Tags by name; ``mlflow.source.git.commit`` is the one that MLflow's own UI shows.
+        Tags by name; MLflow's own UI shows ``mlflow.source.name`` with ``mlflow.source.git.commit``.
     """
     git = load_git_state(root)
     tags = {
+        "mlflow.source.name": "gaelp-rl",
+        "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": git.commit,
         "git.branch": git.branch,
         "git.dirty": str(git.is_dirty).lower(),

@@ -10,8 +10,9 @@ __all__ = ["SECTIONS", "make_model_card"]
 
 SECTIONS: Mapping[str, str] = {
     "summary": "Summary",
+    "use": "Intended use",
     "policy": "Policy",
-    "data": "Data",
+    "data": "Training data",
     "worlds": "Worlds",
     "scores": "Scores on held-out worlds",
     "verdict": "Claim",

@@ -104,7 +104,7 @@ def _load_files(config: TrackingConfig, reference: str, source: str, download_to
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    uri = make_tracking_uri(config)
+    uri = make_tracking_uri(config).get_secret_value()
     try:
         found = download_artifacts(
             artifact_uri=source, dst_path=str(download_to) if download_to else None, tracking_uri=uri, registry_uri=uri

@@ -6,18 +6,20 @@ A version is a policy artefact among a run's artefacts, under ``policies/<identi
 
 from __future__ import annotations
 
-import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaelp_rl.config.tracking import TrackingConfig
-from gaelp_rl.errors import ConfigError
+from gaelp_rl.errors import ConfigError, UnknownReferenceError
 from gaelp_rl.policy import ArtifactTrust, LoadedPolicy, load_policy
 from gaelp_rl.tracking.connection import connect, mlflow_errors_mapped
+from gaelp_rl.tracking.evidence import Evidence, dump_tag, find_objection
 from gaelp_rl.tracking.references import load_artifact_reference
+from gaelp_rl.tracking.versions import EVALUATION_TAG, REPLACED_TAG, VersionRecord, fetch_versions
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,9 +31,6 @@ CHALLENGER = "challenger"
 
 CHAMPION = "champion"
 """Alias of the version that bids."""
-
-_MAX_TAG_CHARACTERS = 100_000
-"""Source: ``mlflow.utils.validation.MAX_MODEL_REGISTRY_TAG_VALUE_LENGTH``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +65,21 @@ class ModelRegistry:
         self._trust = trust
         self._client: MlflowClient = connect(config)
 
-    def register(self, artifact: Path, run_id: str, card: str = "") -> RegisteredPolicy:
+    @property
+    def model_name(self) -> str:
+        """The registered model."""
+        return self._config.model_name
+
+    def register(
+        self, artifact: Path, run_id: str, card: str = "", evidence: Evidence | None = None
+    ) -> RegisteredPolicy:
         """Copies a policy artefact to a run and registers it as the challenger.
 
         Args:
             artifact: a directory written by ``save_policy``; it is verified first.
             run_id: the run that made it.
             card: its model card in Markdown.
+            evidence: of its evaluation; None where it was not judged.
 
         Returns:
             The new version.
@@ -93,7 +100,7 @@ class ModelRegistry:
                 name,
                 source=posixpath.join(root, folder),
                 run_id=run_id,
-                tags=_make_version_tags(policy),
+                tags=_make_version_tags(policy, evidence),
                 description=card or None,
             )
             self._client.set_registered_model_alias(name, CHALLENGER, str(version.version))
@@ -113,14 +120,113 @@ class ModelRegistry:
             ArtifactError: its artefact does not verify.
             ResourceError: the store cannot be written.
         """
-        text = _make_evidence(evidence)
+        text = dump_tag(evidence)
         name = self._config.model_name
         load_policy(self.resolve(f"models:/{name}/{version}"), trust=self._trust)
         with mlflow_errors_mapped(f"promote version {version} of {name!r}"):
             previous = self._client.get_registered_model(name).aliases.get(CHAMPION)
             self._client.set_model_version_tag(name, str(version), "evidence", text)
-            self._client.set_model_version_tag(name, str(version), "replaced_version", str(previous or "none"))
+            if str(previous) != str(version):
+                self._client.set_model_version_tag(name, str(version), REPLACED_TAG, str(previous or "none"))
             self._client.set_registered_model_alias(name, CHAMPION, str(version))
+
+    def promote_by_evidence(self, version: int) -> VersionRecord:
+        """Makes a version the champion on the evaluation that it was registered with.
+
+        Args:
+            version: the version.
+
+        Returns:
+            Its record before the promotion.
+
+        Raises:
+            ConfigError: its evidence does not pass; says why, and what would.
+            UnknownReferenceError: there is no such version, or its files are gone.
+            ArtifactError: its artefact does not verify.
+            ResourceError: the store cannot be written.
+        """
+        records = self.list_versions()
+        record = self._find(records, version)
+        if CHAMPION in record.aliases:
+            raise ConfigError(f"version {version} of {self._config.model_name!r} is the champion already")
+        present = next((other for other in records if CHAMPION in other.aliases), None)
+        champion = None if present is None else (present.version, present.is_trained)
+        objection = find_objection(record.evidence, record.sha256, champion)
+        if objection or record.evidence is None:
+            raise ConfigError(
+                f"version {version} of {self._config.model_name!r} may not become champion: {objection}. "
+                f"Judge it now with `gaelp promote {version} --judge`"
+            )
+        self.promote(version, record.evidence.to_mapping())
+        return record
+
+    def record_evidence(self, version: int, evidence: Evidence) -> None:
+        """Keeps the evaluation of a version, in place of an earlier one.
+
+        Raises:
+            ResourceError: the store cannot be written.
+        """
+        with mlflow_errors_mapped(f"record the evaluation of version {version}"):
+            text = dump_tag(evidence.to_mapping())
+            self._client.set_model_version_tag(self._config.model_name, str(version), EVALUATION_TAG, text)
+
+    def roll_back(self) -> tuple[int, int]:
+        """Makes the champion's predecessor champion again; needs no evidence, since it was champion before.
+
+        Returns:
+            The version that was champion, and the one that is now.
+
+        Raises:
+            UnknownReferenceError: there is no champion, none before it, or its files are gone.
+            ArtifactError: its artefact does not verify.
+            ResourceError: the store cannot be written.
+        """
+        name, records = self._config.model_name, self.list_versions()
+        present = next((record for record in records if CHAMPION in record.aliases), None)
+        if present is None:
+            raise UnknownReferenceError(
+                f"{name!r} has no champion to roll back from: `gaelp models` lists what there is"
+            )
+        if present.replaced is None:
+            raise UnknownReferenceError(
+                f"version {present.version} of {name!r} is the first champion: there is none before it to go back to"
+            )
+        before = self._find(records, present.replaced).version
+        load_policy(self.resolve(f"models:/{name}/{before}"), trust=self._trust)
+        with mlflow_errors_mapped(f"roll {name!r} back to version {before}"):
+            at = datetime.now(UTC).isoformat(timespec="seconds")
+            self._client.set_model_version_tag(name, str(present.version), "rolled_back_at", at)
+            self._client.set_registered_model_alias(name, CHAMPION, str(before))
+        return present.version, before
+
+    def list_versions(self) -> list[VersionRecord]:
+        """Every version, newest first; empty where nothing is registered.
+
+        Raises:
+            ResourceError: the store cannot be read.
+        """
+        with mlflow_errors_mapped(f"list the versions of {self._config.model_name!r}"):
+            return fetch_versions(self._client, self._config.model_name)
+
+    def find_version(self, version: int) -> VersionRecord:
+        """One version's record.
+
+        Raises:
+            UnknownReferenceError: there is no such version; names those that are.
+        """
+        return self._find(self.list_versions(), version)
+
+    def find_champion(self) -> VersionRecord | None:
+        """The champion's record; None where there is none."""
+        return next((record for record in self.list_versions() if CHAMPION in record.aliases), None)
+
+    def _find(self, records: Sequence[VersionRecord], version: int) -> VersionRecord:
+        for record in records:
+            if record.version == version:
+                return record
+        known = [str(record.version) for record in records]
+        hint = f" Known: {', '.join(known)}." if known else " Nothing is registered yet: run `gaelp sprint`."
+        raise UnknownReferenceError(f"{self._config.model_name!r} has no version {version}.{hint}")
 
     def resolve(self, reference: str, download_to: Path | None = None) -> Path:
         """Finds the artefact directory that a reference means.
@@ -149,7 +255,7 @@ class ModelRegistry:
                 raise
 
 
-def _make_version_tags(policy: LoadedPolicy) -> dict[str, str]:
+def _make_version_tags(policy: LoadedPolicy, evidence: Evidence | None) -> dict[str, str]:
     manifest = policy.manifest
     tags = {
         "policy.kind": manifest.kind.value,
@@ -157,22 +263,9 @@ def _make_version_tags(policy: LoadedPolicy) -> dict[str, str]:
         "policy.controller": manifest.controller.name,
         "git.commit": manifest.provenance.git_commit,
     }
+    if evidence is not None:
+        tags[EVALUATION_TAG] = dump_tag(evidence.to_mapping())
     if policy.network is not None:
         schema = policy.network.schema
         tags |= {"schema.version": str(schema.version), "schema.hash": schema.hash}
     return tags
-
-
-def _make_evidence(evidence: Mapping[str, object]) -> str:
-    if not evidence:
-        raise ConfigError("a promotion needs evidence and was given none: pass the verdict of the claim rule")
-    try:
-        text = json.dumps(evidence, sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"the evidence of a promotion must be JSON: {error}; convert it to plain numbers") from error
-    if len(text) > _MAX_TAG_CHARACTERS:
-        raise ConfigError(
-            f"the evidence has {len(text)} characters as JSON, and at most {_MAX_TAG_CHARACTERS} fit: pass the verdict "
-            "without per-world numbers, and log those as an artefact of the run"
-        )
-    return text

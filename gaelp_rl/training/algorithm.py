@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.sac import SAC, SACConfig
-from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core import COMPONENT_ENV_RUNNER, COMPONENT_LEARNER_GROUP, DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
@@ -23,20 +24,25 @@ from ray.rllib.utils.metrics import (
 )
 
 from gaelp_rl.config.training import TrainingConfig
-from gaelp_rl.errors import ConfigError, ResourceError
+from gaelp_rl.errors import CheckpointError, ConfigError, ResourceError
 from gaelp_rl.rewards.lagrangian import LagrangeMultiplier, compute_constrained_reward
-from gaelp_rl.training.checkpoint import load_checkpoint, save_checkpoint
-from gaelp_rl.training.env_runner import BatchedEnvRunner
+from gaelp_rl.training.checkpoint import load_checkpoint, read_part_hashes, save_checkpoint
+from gaelp_rl.training.day_collector import DayCollector, sample_day
+from gaelp_rl.training.env_runner import WORLDS_KEY
 from gaelp_rl.training.fragment import ArrayFragment
 from gaelp_rl.training.learner import FastSACLearner, make_learner_batch
 from gaelp_rl.training.replay import ArrayPrioritizedReplay, ReplaySettings
 from gaelp_rl.training.start_up import compile_kernels, load_node_cpus, start_env_runners
+from gaelp_rl.training.state_codec import compute_state_hash
 
 __all__ = ["FastSAC", "FastSACConfig", "compute_importance_exponent"]
 
-_STATE_KEY = "fast_sac"
+_STATE_KEY, _REPLAY_KEY, _GENERATION_KEY = "fast_sac", "replay", "generation"
+_PARTS = (_STATE_KEY, _REPLAY_KEY, COMPONENT_LEARNER_GROUP)
 _NOT_IN_CHECKPOINTS = "metrics_logger"
 _MOST_DAYS_WITHOUT_SAMPLE = 20
+_LONGEST_WITHOUT_SAMPLE_S = 180.0
+_PAUSE_WITHOUT_SAMPLE_S = 1.0
 
 
 class FastSACConfig(SACConfig):
@@ -85,7 +91,8 @@ def compute_importance_exponent(start: float, env_steps: int, total_steps: int) 
 class FastSAC(SAC):
     """SAC on whole days: ``env_steps_per_update`` fixes the ratio of updates to steps, whatever the runners.
 
-    Counters are its own and survive checkpoints: ``env_steps``, ``episodes``, ``updates``.
+    Counters are its own and survive checkpoints: ``env_steps``, ``episodes``, ``updates``, and what deaths
+    of env runners cost, ``env_runner_restarts`` and ``lost_env_steps``.
     """
 
     config: Any
@@ -121,8 +128,28 @@ class FastSAC(SAC):
         self.multiplier = LagrangeMultiplier(
             step_size=training.multiplier_step_size, upper_limit=training.multiplier_limit
         )
-        self.env_steps = self.episodes = self.updates = self._resumes = 0
+        self.env_steps = self.episodes = self.updates = self._generation = 0
         self._unpaid_steps = self._days_without_sample = 0
+        self._restarts_before = self._lost_steps_before = 0
+        self._last_sample_s = time.monotonic()
+        self._collector = DayCollector(self.env_runner_group, self.config.sample_timeout_s)
+
+    @property
+    def env_runner_restarts(self) -> int:
+        """Env runners that came back after a death, since the run began."""
+        return self._restarts_before + self._collector.restarts
+
+    @property
+    def lost_env_steps(self) -> int:
+        """Environment steps that died with the env runner that sampled them: at most a day of its worlds each."""
+        day = self.training.episode_steps * self.training.worlds_per_env_runner
+        return self._lost_steps_before + self._collector.lost_days * day
+
+    @property
+    def has_continued_worlds(self) -> bool:
+        """Whether the last checkpoint loaded brought its worlds: only where this process samples itself."""
+        local = self.env_runner_group.local_env_runner
+        return local is not None and bool(local.has_continued_worlds)
 
     def _start_env_runners(self, count: int) -> None:
         """Brings up the remote env runners and hands them the weights; the local one then needs no worlds."""
@@ -166,18 +193,51 @@ class FastSAC(SAC):
         Raises:
             CheckpointError: it could not be written; earlier checkpoints are untouched.
         """
-        state = self.get_state(not_components=_NOT_IN_CHECKPOINTS)
-        state.pop(_NOT_IN_CHECKPOINTS, None)
-        _drop_metrics(state)
-        return save_checkpoint(root, self.episodes, state, kept=self.training.checkpoints_kept)
+        parts = self._split_state()
+        return save_checkpoint(
+            root, self.episodes, parts, hashes=_hash_parts(parts), kept=self.training.checkpoints_kept
+        )
 
     def load_training(self, path: Path) -> None:
-        """Continues from a checkpoint of ``save_training``: same weights, replay, counters and draws; new worlds.
+        """Continues from a checkpoint of ``save_training``: same weights, replay, counters and draws.
+
+        Where this process samples itself, its worlds go on too, and the run is the uninterrupted one to
+        the last bit; remote env runners start new worlds.
 
         Raises:
-            CheckpointError: it is missing, damaged, or of another configuration.
+            CheckpointError: it is missing, damaged, of another configuration, or what was restored is not
+                what was saved.
         """
-        self.set_state(load_checkpoint(path))
+        parts = load_checkpoint(path)
+        if not isinstance(parts, dict) or _STATE_KEY not in parts:
+            msg = f"{path} holds no training of this version: take another checkpoint, or start anew"
+            raise CheckpointError(msg)
+        self.set_state(parts["rllib"] | {name: parts[name] for name in _PARTS})
+        self._check_restored(path, parts)
+
+    def compute_part_hashes(self) -> dict[str, str]:
+        """Sha256 of every part of the state as it would be saved now: what a checkpoint's manifest holds."""
+        return _hash_parts(self._split_state())
+
+    def _split_state(self) -> dict[str, Any]:
+        """The state by part: counters, replay, learner, and everything else as ``rllib``."""
+        state = self.get_state(not_components=_NOT_IN_CHECKPOINTS)
+        _drop_metrics(state)
+        parts = {name: state.pop(name) for name in _PARTS}
+        return {**parts, "rllib": state}
+
+    def _check_restored(self, path: Path, saved: Mapping[str, Any]) -> None:
+        """Compares what is there now with the manifest's hashes; the replay only where its capacity is the same."""
+        wanted, found = read_part_hashes(path), self.compute_part_hashes()
+        compared = {_STATE_KEY, COMPONENT_LEARNER_GROUP}
+        if saved[_STATE_KEY]["replay_capacity"] == self.training.replay_capacity:
+            compared.add(_REPLAY_KEY)
+        if self.has_continued_worlds:
+            compared.add(WORLDS_KEY)
+        wrong = sorted(name for name in compared if wanted.get(name) != found[name])
+        if wrong:
+            msg = f"{path} was restored, but {', '.join(wrong)} is not what was saved: take another checkpoint"
+            raise CheckpointError(msg)
 
     def get_state(
         self,
@@ -190,31 +250,36 @@ class FastSAC(SAC):
         state: dict[str, Any] = super().get_state(components, not_components=not_components, **kwargs)
         if self._check_component(_STATE_KEY, components, not_components):
             state[_STATE_KEY] = {
-                "replay": self.replay.get_state(),
                 "multiplier": self.multiplier.multiplier,
                 "env_steps": self.env_steps,
                 "episodes": self.episodes,
                 "updates": self.updates,
                 "unpaid_steps": self._unpaid_steps,
-                "resumes": self._resumes,
+                "env_runner_restarts": self.env_runner_restarts,
+                "lost_env_steps": self.lost_env_steps,
+                "replay_capacity": self.training.replay_capacity,
             }
+            state[_GENERATION_KEY] = self._generation
+            state[_REPLAY_KEY] = self.replay.get_state()
         return state
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Restores all of ``get_state``; the env runners start new worlds."""
+        """Restores all of ``get_state``; env runners whose worlds are not in it start new ones."""
         own = state.get(_STATE_KEY)
         if own is None:
             super().set_state(state)
             return
-        resumes = self._resumes = int(own["resumes"]) + 1
-        self.env_runner_group.foreach_env_runner(lambda runner: runner.start_generation(resumes))
+        generation = self._generation = int(state[_GENERATION_KEY]) + 1
+        self.env_runner_group.foreach_env_runner(lambda runner: runner.start_generation(generation))
         super().set_state(state)
-        self.replay.set_state(own["replay"])
+        self.replay.set_state(state[_REPLAY_KEY])
         self.multiplier = LagrangeMultiplier(
             float(own["multiplier"]), self.training.multiplier_step_size, self.training.multiplier_limit
         )
         self.env_steps, self.episodes = int(own["env_steps"]), int(own["episodes"])
         self.updates, self._unpaid_steps = int(own["updates"]), int(own["unpaid_steps"])
+        self._restarts_before = int(own["env_runner_restarts"]) - self._collector.restarts
+        self._lost_steps_before += int(own["lost_env_steps"]) - self.lost_env_steps
 
     def _create_local_replay_buffer_if_necessary(self, config: Any) -> None:
         """RLlib's own buffer is not used."""
@@ -224,21 +289,29 @@ class FastSAC(SAC):
         group = self.env_runner_group
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
             if group.num_remote_workers() == 0:
-                days = [_sample_day(group.local_env_runner)]
+                days = [sample_day(group.local_env_runner)]
             else:
                 days = self._fetch_days() or self._fetch_days()
-        self._days_without_sample = 0 if days else self._days_without_sample + 1
-        if self._days_without_sample > _MOST_DAYS_WITHOUT_SAMPLE:
-            msg = f"no env runner has sampled {self._days_without_sample} times in a row: see their logs"
-            raise ResourceError(msg)
+        self._check_sampled(bool(days))
         self.metrics.aggregate([metrics for _, metrics in days], key=ENV_RUNNER_RESULTS)
-        return [fragment for fragment, _ in days]
+        return [fragment for fragment, _ in days if fragment is not None]
 
-    def _fetch_days(self) -> list[tuple[ArrayFragment, Any]]:
+    def _fetch_days(self) -> list[tuple[ArrayFragment | None, Any]]:
         """Waits for the days under way, then starts the next ones; empty before the first."""
-        return self.env_runner_group.foreach_env_runner_async_fetch_ready(
-            func=_sample_day, tag="sample", timeout_seconds=self.config.sample_timeout_s
-        )
+        return list(self._collector.fetch())
+
+    def _check_sampled(self, has_days: bool) -> None:
+        """Waits a moment where no env runner could sample, and gives up when that lasts."""
+        now_s = time.monotonic()
+        if has_days:
+            self._days_without_sample, self._last_sample_s = 0, now_s
+            return
+        self._days_without_sample += 1
+        waited_s = now_s - self._last_sample_s
+        if self._days_without_sample > _MOST_DAYS_WITHOUT_SAMPLE and waited_s > _LONGEST_WITHOUT_SAMPLE_S:
+            msg = f"no env runner has sampled {self._days_without_sample} times in {waited_s:.0f} s: see their logs"
+            raise ResourceError(msg)
+        time.sleep(_PAUSE_WITHOUT_SAMPLE_S)
 
     def _update(self, minibatches: int) -> None:
         training = self.training
@@ -272,6 +345,8 @@ class FastSAC(SAC):
             "updates": self.updates,
             "replay_size": len(self.replay),
             "multiplier": self.multiplier.multiplier,
+            "env_runner_restarts": self.env_runner_restarts,
+            "lost_env_steps": self.lost_env_steps,
         }
         self.metrics.log_dict(counters, key=_STATE_KEY, window=1)
 
@@ -284,8 +359,10 @@ def _copy_without_env_runners(config: AlgorithmConfig) -> AlgorithmConfig:
     return copy
 
 
-def _sample_day(runner: BatchedEnvRunner) -> tuple[ArrayFragment, Any]:
-    return runner.sample(), runner.get_metrics()
+def _hash_parts(parts: Mapping[str, Any]) -> dict[str, str]:
+    """Sha256 by part; of RLlib's own only the local runner's worlds, since the rest counts from its metrics."""
+    worlds = (parts["rllib"].get(COMPONENT_ENV_RUNNER) or {}).get(WORLDS_KEY)
+    return {name: compute_state_hash(parts[name]) for name in _PARTS} | {WORLDS_KEY: compute_state_hash(worlds)}
 
 
 def _drop_metrics(state: Any) -> None:

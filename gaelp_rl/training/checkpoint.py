@@ -1,15 +1,23 @@
-"""Training checkpoints on disk: complete or absent, verified before use, free of pickle."""
+"""Training checkpoints on disk: complete or absent, verified before use, free of pickle.
+
+A checkpoint is written into a hidden folder, synced to disk file by file, and renamed. Where one of the
+same number exists it is renamed out of the way first; a process killed between the two renames leaves the
+old one hidden, and ``recover_checkpoints`` brings it back. Old ones are renamed before they are deleted, so
+that none is ever seen half deleted.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +25,31 @@ from numpy.typing import NDArray
 from gaelp_rl.errors import CheckpointError
 from gaelp_rl.training.state_codec import decode_state, encode_state
 
-__all__ = ["find_latest_checkpoint", "list_checkpoints", "load_checkpoint", "save_checkpoint"]
+__all__ = [
+    "find_latest_checkpoint",
+    "list_checkpoints",
+    "load_checkpoint",
+    "read_part_hashes",
+    "recover_checkpoints",
+    "save_checkpoint",
+]
 
-_FORMAT = 1
+_FORMAT = 2
 _PREFIX = "checkpoint-"
 _MANIFEST, _DOCUMENT, _ARRAYS = "manifest.json", "state.json", "arrays.npz"
 _FREE_SPACE_MARGIN_BYTES = 16 << 20
 
 
-def save_checkpoint(root: Path, number: int, state: Mapping[str, Any], *, kept: int = 2) -> Path:
+def save_checkpoint(
+    root: Path, number: int, state: Mapping[str, Any], *, hashes: Mapping[str, str] | None = None, kept: int = 2
+) -> Path:
     """Writes ``root/checkpoint-<number>``: into a hidden folder first, synced to disk, then renamed.
 
     Args:
         root: folder of the run's checkpoints; made if missing.
         number: orders checkpoints; an existing one of the same number is replaced.
         state: as ``encode_state`` takes it.
+        hashes: sha256 of parts of the state, by name; kept in the manifest for ``read_part_hashes``.
         kept: how many of the newest checkpoints stay.
 
     Returns:
@@ -42,23 +60,44 @@ def save_checkpoint(root: Path, number: int, state: Mapping[str, Any], *, kept: 
     """
     document, arrays = encode_state(state)
     final = root / f"{_PREFIX}{number:010d}"
-    partial = root / f".{final.name}.partial-{os.getpid()}"
+    partial, replaced = (root / f".{final.name}.{kind}-{os.getpid()}" for kind in ("partial", "replaced"))
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        _make_folder(root)
+        recover_checkpoints(root)
         _check_free_space(root, arrays)
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        _write_files(partial, document, arrays)
+        _write_files(partial, document, arrays, dict(hashes or {}))
         if final.exists():
-            final.rename(root / f".{final.name}.replaced-{os.getpid()}")
+            final.rename(replaced)
         partial.rename(final)
         _sync_folder(root)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        _undo(final, partial, replaced)
         msg = f"checkpoint {final} could not be written ({error}): free space or move it; earlier ones are intact"
         raise CheckpointError(msg) from error
     _remove_old(root, kept)
     return final
+
+
+def recover_checkpoints(root: Path) -> list[Path]:
+    """Clears away what a killed process left under a folder; a checkpoint it was about to replace comes back.
+
+    Returns:
+        The checkpoints that came back. What a living process is writing stays, and so does everything in
+        a folder that cannot be written.
+    """
+    recovered = []
+    for hidden in sorted(root.glob(f".{_PREFIX}*")) if root.is_dir() else []:
+        final = root / hidden.name[1:].split(".", 1)[0]
+        try:
+            if ".replaced-" in hidden.name and not final.exists() and (hidden / _MANIFEST).is_file():
+                hidden.rename(final)
+                recovered.append(final)
+            elif _is_orphan(hidden):
+                shutil.rmtree(hidden)
+        except OSError:
+            continue
+    return recovered
 
 
 def load_checkpoint(path: Path) -> Any:
@@ -88,6 +127,15 @@ def load_checkpoint(path: Path) -> Any:
     return decode_state(document, arrays)
 
 
+def read_part_hashes(path: Path) -> dict[str, str]:
+    """The ``hashes`` given to ``save_checkpoint``.
+
+    Raises:
+        CheckpointError: the folder holds no readable manifest.
+    """
+    return {str(name): str(digest) for name, digest in dict(_read_manifest(path).get("parts", {})).items()}
+
+
 def list_checkpoints(root: Path) -> list[Path]:
     """Complete checkpoints under a folder, oldest first; empty where there are none."""
     folders = root.glob(f"{_PREFIX}*") if root.is_dir() else []
@@ -95,11 +143,12 @@ def list_checkpoints(root: Path) -> list[Path]:
 
 
 def find_latest_checkpoint(root: Path) -> Path:
-    """The newest checkpoint under a folder.
+    """The newest checkpoint under a folder, after ``recover_checkpoints``.
 
     Raises:
         CheckpointError: there is none.
     """
+    recover_checkpoints(root)
     found = list_checkpoints(root)
     if not found:
         msg = f"{root} holds no checkpoint: start a new run, or name the folder of an earlier one"
@@ -107,17 +156,58 @@ def find_latest_checkpoint(root: Path) -> Path:
     return found[-1]
 
 
-def _write_files(folder: Path, document: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
-    with (folder / _DOCUMENT).open("w", encoding="utf-8") as file:
-        json.dump(document, file)
-    with (folder / _ARRAYS).open("wb") as binary:
-        np.savez(binary, allow_pickle=False, **arrays)
-    manifest = {name: _hash_file(folder / name) for name in (_DOCUMENT, _ARRAYS)} | {"format": _FORMAT}
-    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-    for name in (_DOCUMENT, _ARRAYS, _MANIFEST):
-        with (folder / name).open("rb") as written:
-            os.fsync(written.fileno())
+class _HashedFile:
+    """A file that is hashed as it is written, in one pass; it cannot seek."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def write(self, chunk: bytes) -> int:
+        self.digest.update(chunk)
+        return self._file.write(chunk)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def read(self, size: int = -1) -> bytes:
+        """Only here because numpy takes what has no ``read`` for a path."""
+        raise OSError(errno.EBADF, f"the file is open for writing; {size} bytes cannot be read")
+
+
+def _write_files(folder: Path, document: Any, arrays: Mapping[str, NDArray[Any]], parts: Mapping[str, str]) -> None:
+    manifest: dict[str, Any] = {"format": _FORMAT, "parts": dict(parts)}
+    manifest[_DOCUMENT] = _write_synced(
+        folder / _DOCUMENT, lambda file: file.write(json.dumps(document).encode("utf-8"))
+    )
+    manifest[_ARRAYS] = _write_synced(folder / _ARRAYS, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    text = json.dumps(manifest, indent=2).encode("utf-8")
+    _write_synced(folder / _MANIFEST, lambda file: file.write(text))
     _sync_folder(folder)
+
+
+def _write_synced(path: Path, write: Callable[[Any], object]) -> str:
+    """Writes a file through to the disk; returns its sha256."""
+    with path.open("wb") as file:
+        hashed = _HashedFile(file)
+        write(hashed)
+        file.flush()
+        os.fsync(file.fileno())
+    return hashed.digest.hexdigest()
+
+
+def _make_folder(root: Path) -> None:
+    if not root.is_dir():
+        root.mkdir(parents=True, exist_ok=True)
+        _sync_folder(root.parent)
+
+
+def _undo(final: Path, partial: Path, replaced: Path) -> None:
+    """After a failure: the checkpoint that was to be replaced stands again, the new one is gone."""
+    with contextlib.suppress(OSError):
+        if replaced.exists() and not final.exists():
+            replaced.rename(final)
+    shutil.rmtree(partial, ignore_errors=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -137,8 +227,25 @@ def _check_free_space(root: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _remove_old(root: Path, kept: int) -> None:
-    for folder in [*list_checkpoints(root)[:-kept], *root.glob(f".{_PREFIX}*")]:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Drops all but the newest, each hidden before it is deleted; what cannot be deleted stays."""
+    for folder in list_checkpoints(root)[:-kept]:
+        with contextlib.suppress(OSError):
+            folder.rename(root / f".{folder.name}.old-{os.getpid()}")
+    recover_checkpoints(root)
+
+
+def _is_orphan(hidden: Path) -> bool:
+    """Whether the process that made a hidden folder is this one or no longer lives; its number ends the name."""
+    pid = int(hidden.name.rsplit("-", 1)[1])
+    if pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

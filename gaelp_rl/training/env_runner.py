@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import secrets
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
+import ray
 import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
+from ray.rllib.core import COMPONENT_RL_MODULE
 from ray.rllib.core.columns import Columns
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.tune.registry import ENV_CREATOR, _global_registry
 
-from gaelp_rl.errors import ConfigError, DataError
+from gaelp_rl.errors import CheckpointError, ConfigError, DataError
 from gaelp_rl.training.fragment import ArrayFragment, Float32Array
 
 __all__ = [
     "CONSTRAINT_COST_KEY",
     "REWARD_TERMS_KEY",
+    "WORLDS_KEY",
     "BatchedEnvRunner",
+    "ResumableEnv",
     "compute_info_means",
     "make_world_seeds",
 ]
+
+_logger = logging.getLogger(__name__)
+_REBORN_BITS = 62
 
 CONSTRAINT_COST_KEY = "constraint_cost"
 """Key in ``infos`` of the step's constraint cost, float [worlds]; absent means none."""
@@ -33,25 +43,41 @@ CONSTRAINT_COST_KEY = "constraint_cost"
 REWARD_TERMS_KEY = "reward_terms"
 """Key in ``infos`` of the step's reward terms, name to float [worlds]; reported as means of the day's sums."""
 
+WORLDS_KEY = "worlds"
+"""Key of the local runner's worlds and noise in its state."""
 
-def make_world_seeds(seed: int, runner: int, generation: int, steps: int, worlds: int) -> list[int]:
-    """One seed per world, different for every (run seed, env runner, generation, steps, world).
+
+def make_world_seeds(seed: int, runner: int, generation: int, starts: int, worlds: int) -> list[int]:
+    """One seed per world, different for every (run seed, env runner, generation, starts, world).
 
     Args:
         seed: of the run.
         runner: index of the env runner; 0 is the local one.
-        generation: how often the run has been resumed.
-        steps: environment steps of the whole run so far, so that a runner that was restarted after a
-            crash meets new worlds too.
+        generation: of the runner: how often the run has been resumed, or a number drawn at random for a
+            process that takes a dead one's place.
+        starts: how often a runner of this generation has started worlds so far.
         worlds: how many seeds.
 
     Returns:
         Seeds in [0, 2^31).
     """
     return [
-        int(np.random.SeedSequence(seed, spawn_key=(runner, generation, steps, world)).generate_state(1)[0] >> 1)
+        int(np.random.SeedSequence(seed, spawn_key=(runner, generation, starts, world)).generate_state(1)[0] >> 1)
         for world in range(worlds)
     ]
+
+
+@runtime_checkable
+class ResumableEnv(Protocol):
+    """An environment whose worlds another process can go on with."""
+
+    def get_state(self) -> dict[str, Any]:
+        """The worlds as they stand: plain data and arrays."""
+        ...
+
+    def set_state(self, state: Mapping[str, Any]) -> Float32Array:
+        """Restores them and returns their observation; ``CheckpointError`` where that is not possible."""
+        ...
 
 
 class BatchedEnvRunner(SingleAgentEnvRunner):
@@ -60,17 +86,39 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
     The environment is made by the registered creator with ``num_envs`` and ``autoreset_mode``
     (``AutoresetMode.SAME_STEP``) added to its config: all its worlds end their day together, after
     ``rollout_fragment_length`` steps, and ``infos["final_obs"]`` is then float32 [worlds, features].
+    The local runner's environment also gets ``resumable=True``; if it is a ``ResumableEnv``, checkpoints
+    hold its worlds.
+
+    A process that Ray starts in a dead one's place draws its generation at random: it meets worlds and
+    noise that none before it met, whoever notices the restart.
+
+    Attributes:
+        has_continued_worlds: whether the last ``set_state`` went on with saved worlds.
     """
 
     env: Any
 
     def __init__(self, **kwargs: Any) -> None:
-        self._generation = 0
+        self._is_reborn = bool(kwargs.get("worker_index")) and _is_restarted_actor()
+        self._has_weights = False
+        self._starts = 0
+        self._generation = secrets.randbits(_REBORN_BITS) if self._is_reborn else 0
         self._observation: Float32Array | None = None
+        self.has_continued_worlds = False
         seed = kwargs["config"].seed
         super().__init__(**(_leave_unseeded(kwargs) if kwargs.get("worker_index") else kwargs))
         self.config.seed = seed
         self._rng = self._make_rng()
+
+    @property
+    def generation(self) -> int:
+        """What sets its worlds and noise apart from those of a runner in its place before or after it."""
+        return self._generation
+
+    @property
+    def awaits_weights(self) -> bool:
+        """Whether it took a dead runner's place and has not been sent the present weights yet."""
+        return self._is_reborn and not self._has_weights
 
     def make_env(self) -> None:
         """Makes the batched environment; called again by RLlib after a failure.
@@ -83,7 +131,8 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         context = EnvContext(self.config.env_config, worker_index=self.worker_index, num_workers=self.num_workers)
         worlds = int(self.config.num_envs_per_env_runner)
         creator = _global_registry.get(ENV_CREATOR, self.config.env)
-        own = {"num_envs": worlds, "autoreset_mode": AutoresetMode.SAME_STEP}
+        own: dict[str, Any] = {"num_envs": worlds, "autoreset_mode": AutoresetMode.SAME_STEP}
+        own["resumable"] = not self.worker_index
         env: VectorEnv[Any, Any, Any] = creator(context | own)
         mode = env.metadata.get("autoreset_mode")
         if mode != AutoresetMode.SAME_STEP or env.num_envs != worlds:
@@ -126,9 +175,10 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
                 int(self.config.seed or 0),
                 int(self.worker_index or 0),
                 self._generation,
-                int(self.num_env_steps_sampled_lifetime),
+                self._starts,
                 self.num_envs,
             )
+            self._starts += 1
             self._observation, _ = self._try_env_reset(seed=seeds)
         exploring = bool(self.config.explore if explore is None else explore)
         fragment, infos = self._collect_day(exploring, random_actions)
@@ -146,10 +196,48 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
 
     def start_generation(self, generation: int) -> None:
         """Starts new worlds at the next sample, with seeds and noise of their own; takes any weights it is sent."""
-        self._generation = generation
+        self._generation, self._starts = generation, 0
         self._weights_seq_no = 0
         self._rng = self._make_rng()
         self._observation = None
+
+    def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
+        """RLlib's state; of the local runner also its noise and, where the environment gives them, its worlds."""
+        state: dict[str, Any] = super().get_state(components, not_components=not_components, **kwargs)
+        if not self._is_local or not self._check_component(WORLDS_KEY, components, not_components):
+            return state
+        has_worlds = self._observation is not None and isinstance(self.env, ResumableEnv)
+        state[WORLDS_KEY] = {
+            "generation": self._generation,
+            "starts": self._starts,
+            "rng": json.dumps(self._rng.bit_generator.state),
+            "env": self.env.get_state() if has_worlds else None,
+        }
+        return state
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Restores all of ``get_state``; worlds that cannot be restored are replaced by new ones, with a warning."""
+        super().set_state(state)
+        self._has_weights |= COMPONENT_RL_MODULE in state
+        worlds = state.get(WORLDS_KEY)
+        if worlds is None or not self._is_local:
+            return
+        self.has_continued_worlds = False
+        if worlds["env"] is None or not isinstance(self.env, ResumableEnv):
+            return
+        try:
+            self._observation = self.env.set_state(worlds["env"])
+        except CheckpointError as error:
+            _logger.warning("%s", error)
+            self._observation = None
+            return
+        self._generation, self._starts = int(worlds["generation"]), int(worlds["starts"])
+        self._rng.bit_generator.state = json.loads(worlds["rng"])
+        self.has_continued_worlds = True
+
+    @property
+    def _is_local(self) -> bool:
+        return not self.worker_index and self.env is not None
 
     def _make_rng(self) -> np.random.Generator:
         key = (int(self.worker_index or 0), self._generation)
@@ -215,6 +303,14 @@ def _leave_unseeded(arguments: dict[str, Any]) -> dict[str, Any]:
     config = arguments["config"].copy(copy_frozen=False)
     config.seed = None
     return arguments | {"config": config}
+
+
+def _is_restarted_actor() -> bool:
+    """Whether this process is an actor that Ray has started again after a death."""
+    if not ray.is_initialized():
+        return False
+    context = ray.get_runtime_context()
+    return context.get_actor_id() is not None and bool(context.was_current_actor_reconstructed)
 
 
 def compute_info_means(infos: list[Mapping[str, Any]], worlds: int) -> dict[str, float]:

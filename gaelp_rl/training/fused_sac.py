@@ -140,10 +140,10 @@ class FusedSAC:
             )
             target_parts = networks.targets.stacked
             next_q = self._finish_critics(
-                target_parts, _start_critics(target_parts, batch.next_observations), next_actions
+                target_parts, self._start_critics(target_parts, batch.next_observations), next_actions
             ).amin(0)
             targets = batch.rewards + batch.discounts * (next_q - alpha * next_log_probability)
-        start = _start_critics(networks.critics.stacked, batch.observations)
+        start = self._start_critics(networks.critics.stacked, batch.observations)
         q = self._finish_critics(networks.critics.stacked, start, batch.actions)
         huber = functional.huber_loss(q, targets.expand_as(q), reduction="none")
         critic = (batch.weights * huber).mean(1).sum()
@@ -164,28 +164,36 @@ class FusedSAC:
         """Moves the target critics a step of ``tau`` towards the critics."""
         self.networks.targets.flat.data.lerp_(self.networks.critics.flat.data, self.tau)
 
+    def _start_critics(self, parts: Sequence[torch.Tensor], observations: torch.Tensor) -> torch.Tensor:
+        """What all actions in a state share, for both critics.
+
+        Returns:
+            Of plain critics the observations' share of the first layer, [2, n, hidden]; of quadratic
+            ones V and g, [2, n, 1 + actions].
+        """
+        (weight, bias), *layers = _pairs(parts)
+        observation_weight = weight[:, :, : observations.shape[-1]].transpose(1, 2)
+        start = torch.baddbmm(bias.unsqueeze(1), observations.expand(2, *observations.shape), observation_weight)
+        return self._apply_layers(layers, start) if self.networks.critic_curvature else start
+
     def _finish_critics(
         self, parts: Sequence[torch.Tensor], start: torch.Tensor, actions: torch.Tensor
     ) -> torch.Tensor:
-        """Both critics' values [2, n] from the observations' share of their first layer [2, n, hidden]."""
+        """Both critics' values of the actions, [2, n]; ``start`` is from ``_start_critics``."""
+        if self.networks.critic_curvature:
+            return combine_quadratic(start, actions, self.networks.critic_curvature)
         (first_weight, _), *layers = _pairs(parts)
-        curvature = self.networks.critic_curvature
-        hidden = start
-        if not curvature:
-            action_weight = first_weight[:, :, -actions.shape[-1] :].transpose(1, 2)
-            hidden = torch.baddbmm(start, actions.expand(2, *actions.shape), action_weight)
+        action_weight = first_weight[:, :, -actions.shape[-1] :].transpose(1, 2)
+        hidden = torch.baddbmm(start, actions.expand(2, *actions.shape), action_weight)
+        return self._apply_layers(layers, hidden).squeeze(-1)
+
+    def _apply_layers(self, layers: Sequence[tuple[torch.Tensor, torch.Tensor]], hidden: torch.Tensor) -> torch.Tensor:
+        """Both critics' layers behind the first, on [2, n, hidden] before its activation."""
         for weight, bias in layers:
             if self.networks.critic_layer_norm:
                 hidden = functional.layer_norm(hidden, hidden.shape[-1:])
             hidden = torch.baddbmm(bias.unsqueeze(1), torch.relu(hidden), weight.transpose(1, 2))
-        return combine_quadratic(hidden, actions, curvature) if curvature else hidden.squeeze(-1)
-
-
-def _start_critics(parts: Sequence[torch.Tensor], observations: torch.Tensor) -> torch.Tensor:
-    """The observations' share of both critics' first layer, [2, n, hidden]: shared by all actions."""
-    weight, bias = parts[0], parts[1]
-    observation_weight = weight[:, :, : observations.shape[-1]].transpose(1, 2)
-    return torch.baddbmm(bias.unsqueeze(1), observations.expand(2, *observations.shape), observation_weight)
+        return hidden
 
 
 def _pairs(parts: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:

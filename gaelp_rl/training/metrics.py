@@ -35,7 +35,8 @@ def collect_training_metrics(result: Mapping[str, Any]) -> dict[str, float]:
         ``learner/<name>`` for each of ``LEARNER_METRICS`` seen so far,
         ``rollout/return_mean`` and ``rollout/<name>`` for what the environment reported, means over the
         worlds of the last day, ``time/iteration_s``, ``time/sampling_s`` and ``time/update_s`` (the last
-        two smoothed, per call), ``env_runners/healthy`` and ``env_runners/restarts``. Finite numbers only.
+        two smoothed, per call), ``env_runners/healthy``, ``faults/env_runner_restarts`` and
+        ``faults/lost_env_steps``. Finite numbers only.
     """
     env_runners = result.get(ENV_RUNNER_RESULTS, {})
     learner = result.get(LEARNER_RESULTS, {}).get(DEFAULT_MODULE_ID, {})
@@ -50,6 +51,7 @@ def collect_training_metrics(result: Mapping[str, Any]) -> dict[str, float]:
         "time/sampling_s": timers.get(ENV_RUNNER_SAMPLING_TIMER),
         "time/update_s": timers.get(LEARNER_UPDATE_TIMER),
         "env_runners/healthy": faults.get("num_healthy_workers"),
-        "env_runners/restarts": faults.get("num_remote_worker_restarts"),
+        "faults/env_runner_restarts": counters.get("env_runner_restarts"),
+        "faults/lost_env_steps": counters.get("lost_env_steps"),
     }
     return {name: float(number) for name, number in named.items() if number is not None and math.isfinite(number)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from gaelp_rl.errors import CheckpointError
 
-__all__ = ["decode_state", "encode_state"]
+__all__ = ["compute_state_hash", "decode_state", "encode_state"]
 
 _Arrays = dict[str, NDArray[Any]]
 
@@ -43,6 +45,23 @@ def decode_state(document: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         msg = f"the checkpoint's state document does not fit its arrays ({error!r}): take another checkpoint"
         raise CheckpointError(msg) from error
+
+
+def compute_state_hash(state: Any) -> str:
+    """Sha256 over everything in a state, as hex: equal for equal contents, whatever made them.
+
+    Args:
+        state: as ``encode_state`` takes it; dicts count as sequences of their items.
+
+    Raises:
+        CheckpointError: as ``encode_state``.
+    """
+    document, arrays = encode_state(state)
+    digest = hashlib.sha256(json.dumps(document).encode())
+    for array in arrays.values():
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _encode(node: Any, arrays: _Arrays, where: str) -> Any:

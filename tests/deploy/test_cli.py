@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from gaelp_rl.config import load_config
 from gaelp_rl.config.strict import StrictModel
 from gaelp_rl.errors import ArtifactError
 
-COMMANDS = ("sprint", "evaluate", "benchmark", "doctor", "mlflow", "version")
+COMMANDS = ("sprint", "evaluate", "benchmark", "doctor", "mlflow", "models", "promote", "rollback", "version")
 HEAVY = ("matplotlib", "mlflow", "numba", "numpy", "pandas", "ray", "scipy", "torch")
 
 
@@ -176,27 +175,6 @@ def test_doctor__finds_the_lock_of_this_checkout():
     findings = {row["name"]: row for row in json.loads(run("doctor", "--json").stdout)}
     assert findings["versions"]["status"] in {"ok", "fail"}
     assert findings["python"]["status"] == "ok"
-
-
-def test_mlflow__serves_this_machine_only_with_the_unsafe_parts_off(monkeypatch, tmp_path):
-    calls: list[tuple[str, list[str], dict[str, str]]] = []
-    monkeypatch.setattr(os, "execve", lambda *arguments, **options: calls.append((*arguments, *options.values())))
-    database = tmp_path / "mlflow.db"
-    database.touch()
-    assert run("mlflow", "--database", str(database), "--port", "5001").exit_code == 0
-    [(_, command, environment)] = calls
-    assert command[command.index("--host") + 1] == "127.0.0.1"
-    assert command[command.index("--port") + 1] == "5001"
-    assert command[command.index("--backend-store-uri") + 1] == f"sqlite:///{database}"
-    assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
-    assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
-    assert environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
-
-
-def test_mlflow__says_what_to_do_before_the_first_run(monkeypatch, tmp_path):
-    result = run("mlflow", "--database", str(tmp_path / "none.db"))
-    assert result.exit_code == 2
-    assert "Run `gaelp sprint` first" in result.stderr
 
 
 def test_version__prints_the_version_of_the_package():

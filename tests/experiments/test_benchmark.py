@@ -13,24 +13,15 @@ import experiments.benchmark as benchmark
 from experiments.benchmark import (
     BENCHMARKS,
     BenchmarkSizes,
-    measure_learner,
     measure_market,
-    measure_training,
     run_benchmark,
 )
 from experiments.measurement import Measurement
-from gaelp_rl.config.training import TrainingConfig
 from gaelp_rl.errors import UnknownReferenceError
 
 _TINY = BenchmarkSizes(
     worlds=4,
     hours=3,
-    training=TrainingConfig(
-        worlds_per_env_runner=4, batch_size=16, hidden_sizes=(8, 8), replay_capacity=4_800, updates_per_call=2
-    ),
-    calls=2,
-    stock_updates=2,
-    days=2,
 )
 
 
@@ -68,28 +59,3 @@ def test_run_benchmark__writes_what_it_prints(monkeypatch: pytest.MonkeyPatch, t
     content = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
     assert [entry["ratio"] for entry in content["measurements"]] == [4.0] * len(BENCHMARKS)
     assert "4.0x" in screen.getvalue()
-
-
-@pytest.mark.integration
-def test_learner__ours_and_the_stock_one_are_timed(ray_session: None) -> None:
-    (row,) = measure_learner(_TINY)
-    assert row.figure > 0.0
-    assert row.against_figure is not None
-    assert row.against_figure > 0.0
-
-
-@pytest.mark.integration
-def test_training__both_run_at_the_ratio_asked_for(ray_session: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Days of 24 hours of 4 worlds: ours is timed over two days, the stock one over its 25 steps."""
-    counts = []
-    count = benchmark._count_steps
-
-    def remember(result: object) -> float:
-        counts.append(count(result))
-        return counts[-1]
-
-    monkeypatch.setattr(benchmark, "_count_steps", remember)
-    (row,) = measure_training(_TINY)
-    assert counts == [96, 288, 100, 200]
-    assert row.figure > 0.0
-    assert row.is_rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def test_record__that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypa
     def refuse(*arguments: object, **options: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(CheckpointError, match="No space left"):
         SprintRecord("lost", []).save(path)
     assert SprintRecord.load(path).run_id == "kept"
@@ -167,3 +168,59 @@ def test_loop__tells_mlflow_the_newest_checkpoint(tmp_path):
     loop.run()
     assert tracker.tags == {"checkpoint": "checkpoint-0000000040"}
     assert tracker.steps == sorted(tracker.steps)
+
+
+class _RefusingTracker(_Tracker):
+    """A store that is full from some step on, or refuses tags."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self._after = after
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        if step > self._after:
+            raise ResourceError("MLflow could not record metrics")
+        super().log_metrics(metrics, step)
+
+    def set_tags(self, tags: dict[str, str]) -> None:
+        if self._after == 0:
+            raise ResourceError("MLflow could not set tags")
+
+
+@pytest.mark.parametrize(("after", "saved"), [(50, 60), (0, 0)])
+def test_tracking_store__that_refuses_ends_the_run_with_all_of_it_saved(tmp_path, after, saved):
+    """The record of a run may be cut short; the run itself is not lost with it."""
+    folder = _start(tmp_path)
+    loop = _make_loop(folder, SprintRecord("id", []), _Algorithm())
+    loop._tracker = _RefusingTracker(after)
+    with pytest.raises(ResourceError, match=r"Training is saved in .*--resume latest --out"):
+        loop.run()
+    assert _list_numbers(list_checkpoints(folder.checkpoints))[-1] == saved
+    assert SprintRecord.load(folder.record).run_id == "id"
+
+
+def test_new_run__can_be_resumed_before_its_first_beat(tmp_path):
+    """A driver killed in its first minute leaves a checkpoint of episode 0 behind."""
+    folder, algorithm = _start(tmp_path), _Algorithm()
+    algorithm.train = lambda: pytest.fail("killed here")
+    with pytest.raises(pytest.fail.Exception):
+        _make_loop(folder, SprintRecord("id", []), algorithm).run()
+    assert folder.find_checkpoint("latest").name == "checkpoint-0000000000"
+
+
+def test_deaths_of_env_runners__are_said_once_each(tmp_path, monkeypatch, capsys):
+    folder, restarts = _start(tmp_path), iter([0.0, 0.0, 1.0, 1.0, 3.0] + [3.0] * 5)
+
+    def collect(result: object) -> dict[str, float]:
+        died = next(restarts)
+        return {"time/iteration_s": 0.5, "faults/env_runner_restarts": died, "faults/lost_env_steps": died * 100}
+
+    monkeypatch.setattr(training_loop, "collect_training_metrics", collect)
+    loop = _make_loop(folder, SprintRecord("id", []), _Algorithm())
+    loop._console = Console(width=200)
+    loop.run()
+    said = [line for line in capsys.readouterr().out.splitlines() if "came back" in line]
+    assert said == [
+        "env runners died and came back: 1 restarts so far, 100 steps lost",
+        "env runners died and came back: 3 restarts so far, 300 steps lost",
+    ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from gaelp_rl.config.tracking import TrackingConfig
 from gaelp_rl.errors import ArtifactError, UnknownReferenceError
 from gaelp_rl.policy import PolicyKind, load_policy
 from gaelp_rl.tracking import ModelRegistry, connect
+from gaelp_rl.tracking.model_card import SECTIONS
 from gaelp_rl.training.checkpoint import find_latest_checkpoint, list_checkpoints
 
 pytestmark = pytest.mark.integration
@@ -100,6 +103,7 @@ def sprint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     printed, _ = third.communicate(timeout=400)
     assert third.returncode == 0, printed
     assert f"resumed at {reached:,} episodes" in printed
+    assert "in the same worlds" in " ".join(printed.split())
     return out
 
 
@@ -135,15 +139,15 @@ def test_incumbent__is_a_trained_champion_that_still_runs(sprint: Path, tmp_path
     config = load_config(SprintConfig, None, overrides)
     registry = ModelRegistry(config.tracking)
     if load_policy(registry.resolve("models:/gaelp-bidder@champion")).kind is PolicyKind.CONTROLLER:
-        assert find_incumbent(config, Console(quiet=True)) is None
+        assert find_incumbent(config.tracking, config.trust, Console(quiet=True)) is None
     client = connect(config.tracking)
     version = client.get_model_version_by_alias("gaelp-bidder", "challenger").version
     registry.promote(int(version), {"by": "hand"})
-    incumbent = find_incumbent(config, Console(quiet=True))
+    incumbent = find_incumbent(config.tracking, config.trust, Console(quiet=True))
     assert incumbent is not None
-    assert incumbent.name == INCUMBENT
-    without = config.model_copy(update={"tracking": config.tracking.model_copy(update={"model_name": "other"})})
-    assert find_incumbent(without, Console(quiet=True)) is None
+    assert (incumbent.planner.name, incumbent.version) == (INCUMBENT, int(version))
+    without = config.tracking.model_copy(update={"model_name": "other"})
+    assert find_incumbent(without, config.trust, Console(quiet=True)) is None
 
 
 def test_learning_curve__goes_on_after_the_kill(sprint: Path) -> None:
@@ -158,11 +162,84 @@ def test_interrupted_run__is_one_run_in_mlflow(sprint: Path) -> None:
     tracking = _load_tracking(sprint)
     client = connect(tracking)
     experiment = client.get_experiment_by_name(tracking.experiment)
-    (run,) = client.search_runs([experiment.experiment_id])
+    (run,) = _find_runs(client, experiment.experiment_id, is_child=False)
     assert run.info.status == "FINISHED"
     assert run.data.params["training.batch_size"] == "64"
     history = [metric.step for metric in client.get_metric_history(run.info.run_id, "train/episodes")]
     assert max(history) == int(find_latest_checkpoint(sprint / "checkpoints").name.rsplit("-", 1)[1])
+
+
+def _find_runs(client: Any, experiment_id: str, *, is_child: bool) -> list[Any]:
+    runs = client.search_runs([experiment_id])
+    return [run for run in runs if ("mlflow.parentRunId" in run.data.tags) is is_child]
+
+
+def _load_documented(*headings: str) -> set[str]:
+    """Names in the first columns of the tables under some headings of docs/metrics.md."""
+    document = (_ROOT / "docs" / "metrics.md").read_text()
+    sections = dict(part.split("\n", 1) for part in document.split("\n## ")[1:])
+    rows = [line.split("|")[1] for name in headings for line in sections[name].splitlines() if line.startswith("| `")]
+    return {name for cell in rows for name in re.findall(r"`([^`]+/[^`]+)`", cell)}
+
+
+def test_metrics__what_a_sprint_logs_is_what_the_document_defines(sprint: Path) -> None:
+    """Both ways: no number without a definition, no definition without a number."""
+    tracking = _load_tracking(sprint)
+    client = connect(tracking)
+    experiment_id = client.get_experiment_by_name(tracking.experiment).experiment_id
+    runs = [run for is_child in (False, True) for run in _find_runs(client, experiment_id, is_child=is_child)]
+    logged = {
+        re.sub(r"^(validation|test)/(campaign|mild)/", r"\1/<family>/", name)
+        for run in runs
+        for name in run.data.metrics
+    }
+    documented = _load_documented("Training", "System", "Validation and test")
+    assert logged - documented == set(), "define these in docs/metrics.md"
+    assert documented - logged == set(), "docs/metrics.md defines what no sprint logs"
+
+
+def test_children__hold_everybody_who_was_judged_under_the_same_names(sprint: Path) -> None:
+    tracking = _load_tracking(sprint)
+    client = connect(tracking)
+    experiment_id = client.get_experiment_by_name(tracking.experiment).experiment_id
+    (parent,) = _find_runs(client, experiment_id, is_child=False)
+    children = {run.data.tags["policy"]: run for run in _find_runs(client, experiment_id, is_child=True)}
+    assert {"policy", "reference", "even-split", "reference-true"} <= set(children)
+    assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parent.info.run_id}
+    assert {frozenset(run.data.metrics) for run in children.values()} == {frozenset(children["policy"].data.metrics)}
+    name = "test/campaign/fho_iqm"
+    assert children["policy"].data.metrics[name] == parent.data.metrics[name]
+    kinds = {policy: run.data.tags["judged.as"] for policy, run in children.items()}
+    assert (kinds["policy"], kinds["reference"], kinds["reference-true"]) == ("policy", "comparator", "diagnosis")
+
+
+def test_datasets__name_the_worlds_of_every_use(sprint: Path) -> None:
+    tracking = _load_tracking(sprint)
+    client = connect(tracking)
+    experiment_id = client.get_experiment_by_name(tracking.experiment).experiment_id
+    (run,) = _find_runs(client, experiment_id, is_child=False)
+    found = {entry.dataset.name: (entry.tags[0].value, entry.dataset) for entry in run.inputs.dataset_inputs}
+    uses = {name: use for name, (use, _) in found.items()}
+    assert uses["campaign-train"] == "training"
+    assert uses["campaign-validation"] == "validation"
+    assert uses["campaign-test"] == uses["mild-test"] == "test"
+    source = json.loads(found["mild-test"][1].source)
+    assert (source["first_seed"], source["last_seed"], source["split"]) == (0, 15, "test")
+    assert re.fullmatch("[0-9a-f]{40}|unknown", run.data.tags["mlflow.source.git.commit"])
+
+
+def test_registry__every_version_has_its_evidence_and_card(sprint: Path) -> None:
+    registry = ModelRegistry(_load_tracking(sprint))
+    for record in registry.list_versions():
+        assert record.evidence is not None
+        assert record.evidence.sha256 == record.sha256
+        assert record.evidence.families == ("campaign", "mild")
+        assert all(f"## {heading}" in record.card for heading in SECTIONS.values())
+        assert "Not recorded." not in record.card
+    champion = registry.find_champion()
+    assert champion is not None
+    assert champion.evidence is not None
+    assert champion.evidence.champion == champion.evidence.policy
 
 
 def test_evaluate__takes_the_policy_by_path(sprint: Path, tmp_path: Path) -> None:

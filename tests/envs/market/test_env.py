@@ -9,7 +9,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 from envs.market.env import MultiChannelEnv, MultiChannelVectorEnv
-from gaelp_rl.errors import ActionError, ConfigError
+from gaelp_rl.errors import ActionError, CheckpointError, ConfigError
 from gaelp_rl.features.actions import ACTION_SIZE
 
 DAY = 24
@@ -128,3 +128,38 @@ def test_fidelity__is_the_familys_unless_given() -> None:
         spends.append([env.step(np.zeros(8, dtype=np.float32))[4]["spend"] for _ in range(4)])
     assert spends[0] == spends[1]
     assert spends[1] != spends[2]
+
+
+def _walk(env: MultiChannelVectorEnv, hours: int, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [env.step(rng.uniform(-1, 1, (env.num_envs, 8)).astype(np.float32))[0] for _ in range(hours)]
+
+
+def test_state__goes_on_where_it_was_in_another_environment() -> None:
+    """Worlds are a function of keys and actions: lived again, they are the same, critics' view included."""
+    mode, families = AutoresetMode.SAME_STEP, ("campaign", "wide")
+    one, two = (
+        MultiChannelVectorEnv(5, families, privileged=True, autoreset_mode=mode, resumable=True) for _ in range(2)
+    )
+    one.reset(seed=3)
+    _walk(one, 60, 0)
+    restored = two.set_state(one.get_state())
+    np.testing.assert_array_equal(restored, one._observe())
+    for ours, theirs in zip(_walk(one, 30, 1), _walk(two, 30, 1), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert one.get_state()["observation"] == two.get_state()["observation"]
+
+
+def test_state__of_other_worlds_is_refused() -> None:
+    env = MultiChannelVectorEnv(2, resumable=True)
+    env.reset(seed=0)
+    _walk(env, 5, 0)
+    state = env.get_state()
+    with pytest.raises(CheckpointError, match="came out otherwise"):
+        env.set_state(state | {"actions": -state["actions"]})
+    with pytest.raises(CheckpointError, match="this environment has 3"):
+        MultiChannelVectorEnv(3, resumable=True).set_state(state)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        env.set_state({})
+    with pytest.raises(ConfigError, match="resumable=True"):
+        MultiChannelVectorEnv(2).get_state()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from envs.market.exogenous import (
+    ADVANCED_FIELDS,
     ExogenousParams,
     ExogenousState,
     advance_exogenous,
@@ -166,3 +167,13 @@ def test_worlds__are_functions_of_their_keys() -> None:
 def test_device_ratios__average_to_one_over_each_channels_impressions() -> None:
     for ratios in (TABLES.device_ctr, TABLES.device_conversion):
         assert (ratios * TABLES.device_share).sum(axis=1) == pytest.approx(1.0)
+
+
+def test_advanced_fields__are_all_that_an_hour_writes() -> None:
+    """``compute_true_factors`` copies these arrays only, and must leave the market as it was."""
+    state, params = start_exogenous(FAMILIES["shifted"], 64)
+    before = {name: getattr(state, name).copy() for name in ExogenousState._fields}
+    for hour in range(24 * 15):
+        advance_exogenous(hour, state, params, TABLES)
+    written = {name for name, array in before.items() if not np.array_equal(array, getattr(state, name))}
+    assert written == set(ADVANCED_FIELDS)

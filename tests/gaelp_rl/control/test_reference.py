@@ -14,6 +14,7 @@ from gaelp_rl.control.conversion_worth import make_theta_plan
 from gaelp_rl.control.market_model import make_market_model
 from gaelp_rl.control.reference import REFERENCE_FEATURES, ReferenceController, ReferenceParams
 from gaelp_rl.control.spend_profile import solve_prior_theta
+from gaelp_rl.domain.conversion_delay import ConversionDelay
 from gaelp_rl.domain.money import MICROS
 from gaelp_rl.domain.objective import Objective
 from tests.gaelp_rl.control.accounts import make_ledger, make_report, play, sample_reports
@@ -107,6 +108,45 @@ def test_reference__margin_buys_safety_where_the_target_binds() -> None:
     shares = []
     for margin in (1.0, 0.8):
         planner = ReferenceController(make_market_model(family), family.objective, ReferenceParams(cpa_margin=margin))
+        books = simulate_planner(planner, family, keys)
+        cpa = books.spend_micros.sum(axis=(1, 2)) / MICROS / books.expected_conversions.sum(axis=(1, 2))
+        shares.append((cpa > 30.0).mean())
+    assert shares[1] < shares[0]
+
+
+@pytest.mark.parametrize("caution", [0.0, 1.0])
+def test_balance__counts_what_was_reported_less_its_noise(caution: float) -> None:
+    """After 7 days, all of it ripe: 4 channels x 20 conversions at $30 allow $2,400, of which $2,000 are spent.
+
+    A quarter of the 28 days is over, so a quarter of sqrt(80) conversions is withheld per unit of caution.
+    """
+    planner = ReferenceController(
+        MODEL, make_objective(500.0, 30.0), ReferenceParams(cpa_margin=1.0, cpa_caution=caution)
+    )
+    ledger = make_ledger()
+    busy = [make_report(hour, clicks=10, spend=25.0, conversions=1.0) for hour in range(1, 21)]
+    play(planner, ledger, busy + [make_report(hour) for hour in range(21, 169)])
+    expected = 30.0 * (80.0 - caution * 0.25 * np.sqrt(80.0)) - 2000.0
+    assert planner._estimate_balance(ledger) == pytest.approx([expected], rel=1e-9)
+
+
+def test_balance__clicks_still_to_convert_count_at_the_believed_rate() -> None:
+    """Conversions a day after the click: of fresh clicks none is reported, and the belief is the prior's."""
+    day_late = ConversionDelay(immediate=0.0, weights=(1.0,), mean_hours=(10_000.0,))
+    planner = ReferenceController(MODEL, make_objective(500.0, 30.0), ReferenceParams(cpa_margin=1.0, cpa_caution=0.0))
+    ledger = make_ledger(delay=day_late)
+    play(planner, ledger, [make_report(1, clicks=100, spend=50.0)])
+    rate = MODEL.conversion_rate * np.exp(planner.compute_log_conversion()[0]) * MODEL.bought_ratio
+    assert planner._estimate_balance(ledger)[0] == pytest.approx(30.0 * 100.0 * rate.sum() - 200.0, rel=0.01)
+
+
+def test_caution__breaks_a_binding_target_in_fewer_worlds() -> None:
+    family = load_family("binding")
+    keys = make_world_keys("validation", 0, 48)
+    shares = []
+    for caution in (0.0, 2.0):
+        params = ReferenceParams(cpa_margin=1.0, cpa_caution=caution)
+        planner = ReferenceController(make_market_model(family), family.objective, params)
         books = simulate_planner(planner, family, keys)
         cpa = books.spend_micros.sum(axis=(1, 2)) / MICROS / books.expected_conversions.sum(axis=(1, 2))
         shares.append((cpa > 30.0).mean())

@@ -1,4 +1,4 @@
-"""One tracking store for all tests here: making its tables takes seconds."""
+"""One store per backend for all tests here: making its tables takes seconds."""
 
 from __future__ import annotations
 
@@ -13,10 +13,21 @@ from gaelp_rl.policy import ControllerSpec, Provenance, save_policy
 from gaelp_rl.tracking import Tracker, connect, start_run
 
 
-@pytest.fixture(scope="session")
-def tracking_config(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def tracking_config(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
+    """The contract holds on SQLite and on PostgreSQL; without samples of the machine, which only some tests want."""
     root = tmp_path_factory.mktemp("tracking")
-    config = TrackingConfig(database=root / "runs" / "mlflow.db", artifact_root=root / "runs" / "artifacts")
+    uri_file = None
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgresql")
+        uri_file = root / "uri"
+        uri_file.write_text(server.create_database("contract"))
+    config = TrackingConfig(
+        database=root / "runs" / "mlflow.db",
+        artifact_root=root / "runs" / "artifacts",
+        tracking_uri_file=uri_file,
+        system_metrics=False,
+    )
     connect(config)
     return config
 

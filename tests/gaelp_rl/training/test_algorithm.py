@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator
+import signal
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +83,7 @@ def test_algorithm__learns_the_toy_at_the_ratio_asked_for(algorithm: FastSAC) ->
     observation = np.random.default_rng(0).uniform(-1, 1, (512, 10)).astype(np.float32)
     action = compute_actor_action(extract_actor_weights(algorithm), observation)
     assert np.abs(action - 0.8 * observation[:, :2]).mean() < 0.2
-    assert {name.split("/")[0] for name in metrics} == {"env_runners", "learner", "rollout", "time", "train"}
+    assert {name.split("/")[0] for name in metrics} == {"env_runners", "faults", "learner", "rollout", "time", "train"}
 
 
 @pytest.mark.integration
@@ -136,19 +139,36 @@ def test_algorithm__rllib_checkpoints_hold_the_replay_too(algorithm: FastSAC, tm
 
 
 @pytest.mark.integration
-def test_algorithm__remote_runners_sample_and_survive_a_kill(ray_session: None) -> None:
-    import ray
-
+def test_algorithm__survives_the_death_of_one_runner_and_of_all(ray_session: None) -> None:
+    """Deaths are counted, cost at most a day each, and whoever takes over has new worlds and the present weights."""
     algorithm = _build(env_runners=2, worlds_per_env_runner=8)
+
+    def ask(question: Callable[[Any], Any]) -> list[Any]:
+        return algorithm.env_runner_group.foreach_env_runner(question, local_env_runner=False)
+
     try:
         algorithm.train()
         assert algorithm.env_steps == 2 * 8 * STEPS
-        runners = algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.sample(), local_env_runner=False)
-        assert not np.array_equal(runners[0].observations, runners[1].observations)
-        ray.kill(algorithm.env_runner_group._worker_manager.actors()[1], no_restart=False)
-        for _ in range(3):
-            algorithm.train()
-        assert algorithm.env_steps >= 4 * 8 * STEPS
+        one, two = ask(lambda runner: runner.sample())
+        assert not np.array_equal(one.observations, two.observations)
+        deaths = 0
+        for victims in (1, 2):
+            generations, pids = ask(lambda runner: runner.generation), ask(lambda runner: os.getpid())
+            for pid in pids[:victims]:
+                os.kill(pid, signal.SIGKILL)
+            deaths += victims
+            deadline = time.monotonic() + 90.0
+            while algorithm.env_runner_restarts < deaths and time.monotonic() < deadline:
+                algorithm.train()
+            metrics = collect_training_metrics(algorithm.train())
+            assert metrics["faults/env_runner_restarts"] == deaths
+            assert 0 <= metrics["faults/lost_env_steps"] <= deaths * 8 * STEPS
+            assert len(set(ask(lambda runner: runner.generation)) - set(generations)) == victims
+        layer = "pi_encoder.layers.0.weight"
+        algorithm.train()
+        weights = extract_actor_weights(algorithm)[0][0].T
+        for held in ask(lambda runner: runner.module.state_dict()[layer].numpy()):
+            np.testing.assert_array_equal(held, weights)
         assert algorithm.updates == (algorithm.env_steps - algorithm._unpaid_steps) // 8
     finally:
         algorithm.stop()
@@ -156,13 +176,30 @@ def test_algorithm__remote_runners_sample_and_survive_a_kill(ray_session: None) 
 
 @pytest.mark.integration
 def test_algorithm__says_so_when_no_runner_ever_samples(algorithm: FastSAC, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose env runners die on every day must end, not wait for ever."""
+    """A run whose env runners die on every day must end, not wait for ever; one that waits for a restart must not."""
     monkeypatch.setattr(algorithm.env_runner_group, "num_remote_workers", lambda: 1)
     monkeypatch.setattr(algorithm, "_fetch_days", list)
-    for _ in range(20):
+    monkeypatch.setattr("gaelp_rl.training.algorithm._PAUSE_WITHOUT_SAMPLE_S", 0.0)
+    for _ in range(30):
         algorithm.training_step()
-    with pytest.raises(ResourceError, match="no env runner has sampled 21 times"):
+    monkeypatch.setattr("gaelp_rl.training.algorithm._LONGEST_WITHOUT_SAMPLE_S", 0.0)
+    with pytest.raises(ResourceError, match="no env runner has sampled 31 times"):
         algorithm.training_step()
+
+
+@pytest.mark.integration
+def test_algorithm__what_is_restored_has_to_be_what_was_saved(
+    algorithm: FastSAC, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of the state that a later change forgets to restore is noticed at the first resume."""
+    for _ in range(2):
+        algorithm.train()
+    path = algorithm.save_training(tmp_path)
+    monkeypatch.setattr(algorithm.replay, "set_state", lambda state: None)
+    algorithm.load_training(path)  # its own replay is still the one that was saved
+    algorithm.train()
+    with pytest.raises(CheckpointError, match="but replay is not what was saved"):
+        algorithm.load_training(path)
 
 
 @pytest.mark.integration

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
 import sys
 from pathlib import Path
@@ -14,10 +15,18 @@ import pytest
 
 from gaelp_rl.errors import CheckpointError
 from gaelp_rl.training import checkpoint
-from gaelp_rl.training.checkpoint import find_latest_checkpoint, list_checkpoints, load_checkpoint, save_checkpoint
+from gaelp_rl.training.checkpoint import (
+    find_latest_checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+    read_part_hashes,
+    recover_checkpoints,
+    save_checkpoint,
+)
 
 _STATE = {"weights": np.arange(6.0), "updates": 7, "betas": (0.9, 0.999), "moments": {0: {"step": np.array(3.0)}}}
 _PICKLE = b"cos\nsystem\n(S'echo pwned'\ntR."
+_DEAD_PROCESS = 4_194_305  # above the kernel's largest process number
 _FILES = ("manifest.json", "state.json", "arrays.npz")
 
 
@@ -113,3 +122,65 @@ def test_checkpoint__loading_never_unpickles(tmp_path: Path) -> None:
     load_checkpoint(path)
     active[0] = False
     assert seen == []
+
+
+def test_checkpoint__a_kill_between_the_renames_loses_nothing(tmp_path: Path) -> None:
+    """Replacing renames the old one away first; if it is all there is, it has to come back."""
+    path = save_checkpoint(tmp_path, 1, _STATE)
+    path.rename(tmp_path / f".{path.name}.replaced-{_DEAD_PROCESS}")
+    shutil.copytree(
+        tmp_path / f".{path.name}.replaced-{_DEAD_PROCESS}", tmp_path / f".{path.name}.partial-{_DEAD_PROCESS}"
+    )
+    assert find_latest_checkpoint(tmp_path) == path
+    assert _is_intact(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_checkpoint__leftovers_of_dead_processes_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    living, dead = (tmp_path / f".checkpoint-0000000009.partial-{pid}" for pid in (os.getppid(), _DEAD_PROCESS))
+    living.mkdir()
+    dead.mkdir()
+    assert recover_checkpoints(tmp_path) == []
+    assert list(tmp_path.iterdir()) == [living]
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_checkpoint__a_failed_replacement_leaves_the_one_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    save_checkpoint(tmp_path, 1, _STATE)
+    left, rename = [renames], Path.rename
+
+    def fail(path: Path, target: Path) -> Path:
+        if left[0] == 0 and path.parent.is_relative_to(tmp_path):
+            left[0] = -1
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        left[0] -= 1
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fail)
+        with pytest.raises(CheckpointError, match="earlier ones are intact"):
+            save_checkpoint(tmp_path, 1, {"updates": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-0000000001"]
+    assert _is_intact(tmp_path / "checkpoint-0000000001")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of a process")
+def test_checkpoint__a_write_that_the_kernel_cuts_off_is_a_typed_error(tmp_path: Path) -> None:
+    """A real failure in the middle of a file: RLIMIT_FSIZE, as a quota or a full disk would cut it."""
+    good = save_checkpoint(tmp_path, 1, _STATE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(CheckpointError, match="File too large"):
+            save_checkpoint(tmp_path, 2, {"weights": np.ones(1_000_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == [good]
+    assert _is_intact(save_checkpoint(tmp_path, 3, _STATE))
+
+
+def test_checkpoint__hashes_of_parts_come_back(tmp_path: Path) -> None:
+    path = save_checkpoint(tmp_path, 1, _STATE, hashes={"learner": "ab"})
+    assert read_part_hashes(path) == {"learner": "ab"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from gaelp_rl.errors import CheckpointError
-from gaelp_rl.training.state_codec import decode_state, encode_state
+from gaelp_rl.training.state_codec import compute_state_hash, decode_state, encode_state
 
 _PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 _ARRAYS = arrays(np.float32, array_shapes(max_side=3), elements=st.floats(-1e3, 1e3, width=32))
@@ -61,3 +61,18 @@ def test_state_codec__names_what_it_cannot_hold(state: Any, where: str) -> None:
 def test_state_codec__refuses_a_foreign_document(document: Any) -> None:
     with pytest.raises(CheckpointError):
         decode_state(document, {})
+
+
+@given(_STATES)
+def test_state_hash__survives_the_way_through_a_file(state: Any) -> None:
+    document, stored = encode_state(state)
+    again = decode_state(json.loads(json.dumps(document)), stored)
+    assert compute_state_hash(again) == compute_state_hash(state)
+    assert compute_state_hash([again]) != compute_state_hash(state)
+
+
+@pytest.mark.parametrize(
+    "other", [np.zeros((2, 3), np.float32), np.zeros((3, 2)), np.zeros((3, 2), np.float32) + 1e-30, np.zeros((0,))]
+)
+def test_state_hash__sees_shape_kind_and_the_last_bit(other: np.ndarray) -> None:
+    assert compute_state_hash({"a": np.zeros((3, 2), np.float32)}) != compute_state_hash({"a": other})
