@@ -220,7 +220,7 @@ def journey(
 
 @app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark market` · `gaelp benchmark faults`")
 def benchmark(
-    name: Annotated[str, typer.Argument(help="Which benchmark; `all` runs every one but `faults`.")] = "all",
+    name: Annotated[str, typer.Argument(help="Which benchmark; `all` leaves out `faults` and `runners`.")] = "all",
 ) -> None:
     """Measure speed as ratios against real peers, all in this run, on this machine."""
     from experiments.benchmark import run_benchmark

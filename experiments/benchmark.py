@@ -24,6 +24,7 @@ from envs.market.market import BatchedMarket
 from envs.market.noise import make_world_keys
 from envs.market.simulation import make_ledger
 from experiments.benchmark_faults import FAULTS, FaultSizes, run_fault_campaign
+from experiments.benchmark_runners import RunnerSizes, measure_runners
 from experiments.benchmark_simulators import SimulatorSizes, measure_simulators
 from experiments.benchmark_training import TrainingSizes, measure_learner, measure_training
 from experiments.measurement import Measurement, render_measurements
@@ -41,6 +42,7 @@ from gaelp_rl.features.builder import build_observation
 
 __all__ = [
     "BENCHMARKS",
+    "NOT_IN_ALL",
     "BenchmarkSizes",
     "measure_market",
     "run_benchmark",
@@ -58,12 +60,14 @@ class BenchmarkSizes:
         hours: hours of it that are timed.
         training: sizes of the learner's and the training benchmark.
         simulators: sizes of the simulators' benchmark.
+        runners: sizes of the env runners' benchmark, which takes some minutes more.
     """
 
     worlds: int = 1_024
     hours: int = 240
     training: TrainingSizes = dataclasses.field(default_factory=TrainingSizes)
     simulators: SimulatorSizes = dataclasses.field(default_factory=SimulatorSizes)
+    runners: RunnerSizes = dataclasses.field(default_factory=RunnerSizes)
 
 
 def measure_market(sizes: BenchmarkSizes) -> list[Measurement]:
@@ -86,9 +90,13 @@ BENCHMARKS: Mapping[str, Callable[[BenchmarkSizes], list[Measurement]]] = Mappin
         "simulators": lambda sizes: measure_simulators(sizes.simulators),
         "learner": lambda sizes: measure_learner(sizes.training),
         "training": lambda sizes: measure_training(sizes.training),
+        "runners": lambda sizes: measure_runners(sizes.runners),
     }
 )
 """Every benchmark by name."""
+
+NOT_IN_ALL = frozenset({"runners"})
+"""Benchmarks that take long or much memory: only asked for by name."""
 
 
 def run_benchmark(
@@ -97,7 +105,8 @@ def run_benchmark(
     """Measures, prints a table and writes ``<out>/<name>.json``.
 
     Args:
-        name: a key of ``BENCHMARKS``, ``all`` of them, or ``faults``, which breaks things and measures nothing else.
+        name: a key of ``BENCHMARKS``; ``all`` of them but ``NOT_IN_ALL``; or ``faults``, which breaks things and
+            measures nothing else.
         sizes: how much is measured.
         out: folder of the JSON file.
         console: where the table goes.
@@ -112,7 +121,7 @@ def run_benchmark(
     if name == FAULTS:
         run_fault_campaign(FaultSizes(), out, console or make_console())
         return []
-    names = [*BENCHMARKS] if name == "all" else [name]
+    names = [one for one in BENCHMARKS if one not in NOT_IN_ALL] if name == "all" else [name]
     if not set(names) <= set(BENCHMARKS):
         msg = f"benchmark {name!r} does not exist.{suggest(name, [*BENCHMARKS, FAULTS, 'all'])}"
         raise UnknownReferenceError(msg)

@@ -11,7 +11,8 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from experiments.champion import SprintResult, compute_sprint_verdict, export_po
 from experiments.datasets import make_sprint_datasets
 from experiments.evaluate import evaluate_families, make_results_meta
 from experiments.planners import TRUTH_INFORMED, make_comparator_planner, make_policy_planner, resolve_planner
+from experiments.preflight import run_preflight
 from experiments.progress import WorkProgress, make_console
 from experiments.score_runs import log_scores
 from experiments.training_loop import SprintFolder, SprintRecord, TrainingLoop
@@ -41,6 +43,7 @@ from gaelp_rl.policy import MlpNetwork, load_policy
 from gaelp_rl.tracking import Tracker, make_environment_tags, resume_run, start_run, tracking_uri_hidden
 from gaelp_rl.training.algorithm import FastSAC
 from gaelp_rl.training.setup import make_algorithm_config
+from gaelp_rl.training.start_up import listen_to_start_up
 
 __all__ = ["choose_weights", "main", "run_sprint", "start_ray", "train_policy"]
 
@@ -64,9 +67,13 @@ def run_sprint(config: SprintConfig, resume: str | None = None) -> SprintResult:
     Raises:
         KeyboardInterrupt: it was interrupted; training goes on from a checkpoint saved then.
         CheckpointError: nothing to resume from, or the disk refuses.
+        ResourceError: it needs more than there is; nothing was written.
         GaelpError: any other error raised on purpose.
     """
     console, folder = make_console(), SprintFolder(config.out)
+    if os.environ.get("RAY_ADDRESS"):
+        start_ray()
+    run_preflight(config, console)
     if resume is None:
         folder.start(config, console)
         checkpoint = None
@@ -133,7 +140,8 @@ def train_policy(
     start_ray()
     try:
         training = make_training_config(config)
-        algorithm = make_algorithm_config(training, ENV_NAME, make_env_creator(config)).build_algo()
+        with _show_start_up(console, training.env_runners):
+            algorithm = make_algorithm_config(training, ENV_NAME, make_env_creator(config)).build_algo()
         if not isinstance(algorithm, FastSAC):
             msg = f"{type(algorithm).__name__} was built where FastSAC was expected"
             raise CheckpointError(msg)
@@ -145,6 +153,19 @@ def train_policy(
         return TrainingLoop(config, folder, record, algorithm, validator, tracker, console).run()
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _show_start_up(console: Console, env_runners: int) -> Iterator[None]:
+    """Progress while remote env runners come up; nothing where there are none."""
+    if not env_runners:
+        yield
+        return
+    with (
+        WorkProgress(console, "starting env runners", env_runners) as progress,
+        listen_to_start_up(lambda up, count: progress.update(up, f"{up} of {count} up")),
+    ):
+        yield
 
 
 def start_ray() -> None:

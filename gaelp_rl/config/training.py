@@ -19,6 +19,15 @@ class TrainingConfig(StrictModel):
 
     env_runners: int = Field(0, ge=0, le=1_000, description="sampling processes; 0 samples in the trainer's own")
     worlds_per_env_runner: int = Field(128, ge=1, le=16_384, description="worlds that one process steps as a batch")
+    cpus_per_env_runner: float = Field(
+        0.0, ge=0, le=64, description="CPUs that Ray reserves for each; 0 divides the machine's among all, at most 1"
+    )
+    env_runner_starts_at_once: int = Field(
+        0, ge=0, le=1_000, description="env runners that may be starting at a time; 0 takes the cluster's CPUs"
+    )
+    env_runner_start_timeout_s: float = Field(
+        300.0, gt=0, le=86_400, description="longest wait for the next env runner to come up before the run gives up"
+    )
     episode_steps: int = Field(24, ge=1, le=1_000, description="steps of an episode: the hours of a day")
     torch_threads: int = Field(1, ge=1, le=64, description="of the learner; 2 slow down on busy cores")
 

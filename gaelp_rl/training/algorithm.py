@@ -32,6 +32,7 @@ from gaelp_rl.training.env_runner import WORLDS_KEY
 from gaelp_rl.training.fragment import ArrayFragment
 from gaelp_rl.training.learner import FastSACLearner, make_learner_batch
 from gaelp_rl.training.replay import ArrayPrioritizedReplay, ReplaySettings
+from gaelp_rl.training.start_up import compile_kernels, load_node_cpus, start_env_runners
 from gaelp_rl.training.state_codec import compute_state_hash
 
 __all__ = ["FastSAC", "FastSACConfig", "compute_importance_exponent"]
@@ -94,6 +95,8 @@ class FastSAC(SAC):
     of env runners cost, ``env_runner_restarts`` and ``lost_env_steps``.
     """
 
+    config: Any
+
     @classmethod
     def get_default_config(cls) -> AlgorithmConfig:
         """A fresh ``FastSACConfig``."""
@@ -101,8 +104,14 @@ class FastSAC(SAC):
 
     def setup(self, config: AlgorithmConfig) -> None:
         """Builds RLlib's parts, then the replay for the spaces that the env runners report."""
+        # RLlib starts all env runners at once and waits for them without end: it gets to start none.
+        wanted: AlgorithmConfig = self.config
+        self.config = _copy_without_env_runners(wanted)
         super().setup(config)
+        self.config = wanted
         self.training = TrainingConfig.model_validate(self.config.fast_sac)
+        if wanted.num_env_runners:
+            self._start_env_runners(wanted.num_env_runners)
         observations, actions = self.spaces[DEFAULT_MODULE_ID]
         training = self.training
         settings = ReplaySettings(
@@ -141,6 +150,20 @@ class FastSAC(SAC):
         """Whether the last checkpoint loaded brought its worlds: only where this process samples itself."""
         local = self.env_runner_group.local_env_runner
         return local is not None and bool(local.has_continued_worlds)
+
+    def _start_env_runners(self, count: int) -> None:
+        """Brings up the remote env runners and hands them the weights; the local one then needs no worlds."""
+        local = self.env_runner_group.local_env_runner
+        compile_kernels(local.env, self.training.episode_steps)
+        local.env.close()
+        local.env, local.num_envs = None, 0
+        start_env_runners(
+            self.env_runner_group,
+            count,
+            at_once=self.training.env_runner_starts_at_once or max(int(sum(load_node_cpus())), 1),
+            timeout_s=self.training.env_runner_start_timeout_s,
+        )
+        self._sync_weights()
 
     def training_step(self) -> None:
         """Samples a day of all worlds, stores it, and runs the updates that its steps pay for."""
@@ -326,6 +349,14 @@ class FastSAC(SAC):
             "lost_env_steps": self.lost_env_steps,
         }
         self.metrics.log_dict(counters, key=_STATE_KEY, window=1)
+
+
+def _copy_without_env_runners(config: AlgorithmConfig) -> AlgorithmConfig:
+    copy = config.copy(copy_frozen=False)
+    copy.num_env_runners = 0
+    copy.create_env_on_local_worker = True
+    copy.freeze()
+    return copy
 
 
 def _hash_parts(parts: Mapping[str, Any]) -> dict[str, str]:

@@ -105,7 +105,9 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         self._generation = secrets.randbits(_REBORN_BITS) if self._is_reborn else 0
         self._observation: Float32Array | None = None
         self.has_continued_worlds = False
-        super().__init__(**kwargs)
+        seed = kwargs["config"].seed
+        super().__init__(**(_leave_unseeded(kwargs) if kwargs.get("worker_index") else kwargs))
+        self.config.seed = seed
         self._rng = self._make_rng()
 
     @property
@@ -299,6 +301,16 @@ class BatchedEnvRunner(SingleAgentEnvRunner):
         for name, mean in compute_info_means(infos, worlds).items():
             self.metrics.log_value(("rollout", name), mean, window=1)
         self.metrics.log_value(("rollout", "action_abs"), float(np.abs(fragment.actions).mean()), window=1)
+
+
+def _leave_unseeded(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with a config that RLlib does not seed torch by, as its way imports torch's whole compiler.
+
+    That is some 75 MiB and seconds of a core for each process. All randomness here has generators of its own.
+    """
+    config = arguments["config"].copy(copy_frozen=False)
+    config.seed = None
+    return arguments | {"config": config}
 
 
 def _is_restarted_actor() -> bool:

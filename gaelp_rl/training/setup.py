@@ -15,6 +15,7 @@ from gaelp_rl.config.training import TrainingConfig
 from gaelp_rl.training.algorithm import FastSACConfig
 from gaelp_rl.training.env_runner import BatchedEnvRunner
 from gaelp_rl.training.module import PlainSACModule, make_model_config
+from gaelp_rl.training.start_up import compute_cpus_per_env_runner, load_node_cpus
 
 __all__ = ["EnvCreator", "make_algorithm_config"]
 
@@ -67,11 +68,17 @@ def make_algorithm_config(
     return _use_stock_parts(config, training) if stock else _use_own_parts(config, training)
 
 
+def _choose_cpus(training: TrainingConfig) -> float:
+    """CPUs that Ray reserves for each env runner."""
+    return training.cpus_per_env_runner or compute_cpus_per_env_runner(load_node_cpus(), training.env_runners)
+
+
 def _use_own_parts(config: SACConfig, training: TrainingConfig) -> SACConfig:
     config.env_runners(
         env_runner_cls=BatchedEnvRunner,
         num_env_runners=training.env_runners,
         num_envs_per_env_runner=training.worlds_per_env_runner,
+        num_cpus_per_env_runner=_choose_cpus(training),
         rollout_fragment_length=training.episode_steps,
         create_env_on_local_worker=training.env_runners == 0,
     )
@@ -92,6 +99,7 @@ def _use_stock_parts(config: SACConfig, training: TrainingConfig) -> SACConfig:
     config.env_runners(
         num_env_runners=training.env_runners,
         num_envs_per_env_runner=training.worlds_per_env_runner,
+        num_cpus_per_env_runner=_choose_cpus(training),
         rollout_fragment_length=training.episode_steps + 1,
         gym_env_vectorize_mode="vector_entry_point",
         create_env_on_local_worker=training.env_runners == 0,
