@@ -170,7 +170,7 @@ def run_trials(
         raise KeyboardInterrupt
     outcomes = [
         TrialOutcome(
-            number=trial.config["trial"]["number"],
+            number=_read_number(trial),
             settings=trial.config["trial"]["settings"],
             metrics=trial.last_result if SCORE in trial.last_result else {},
             is_failed=trial.status == "ERROR",
@@ -240,6 +240,11 @@ def _name_trial(trial: Any) -> str:
     return f"trial-{trial.config['trial']['number']:03d}-{trial.trial_id}"
 
 
+def _read_number(trial: Any) -> int:
+    """From the name: a trial that copies another takes over its config, number included."""
+    return int(trial.custom_trial_name.split("-")[1])
+
+
 class _TuneTrial(tune.Trainable):
     """``TrialWork`` as Tune sees it."""
 
@@ -274,14 +279,13 @@ class _Relay(tune.Callback):
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         del iteration, trials, info
-        own = trial.config["trial"]
-        _OBSERVERS[self._folder].note_result(own["number"], own["settings"], result)
+        _OBSERVERS[self._folder].note_result(_read_number(trial), trial.config["trial"]["settings"], result)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         del iteration, trials, info
-        _OBSERVERS[self._folder].note_end(trial.config["trial"]["number"], is_failed=False)
+        _OBSERVERS[self._folder].note_end(_read_number(trial), is_failed=False)
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         del iteration, trials, info
         if trial.status == "ERROR":
-            _OBSERVERS[self._folder].note_end(trial.config["trial"]["number"], is_failed=True)
+            _OBSERVERS[self._folder].note_end(_read_number(trial), is_failed=True)
