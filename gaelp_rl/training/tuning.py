@@ -42,6 +42,9 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 
+_KEPT = {"all": 1, "asha": 1, "pbt": 4}
+"""Checkpoints of a trial; others may still copy an older one of a population."""
+
 
 class TrialWork(Protocol):
     """What one trial does, rung by rung, in a process of its own."""
@@ -229,7 +232,7 @@ def _make_tuner(folder: Path, trainable: Any, specs: Sequence[TrialSpec], plan: 
             storage_path=str(folder.parent),
             stop={EPISODES: plan.episodes},
             failure_config=tune.FailureConfig(max_failures=plan.max_failures),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, num_to_keep=1 if scheduler is None else 2),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, num_to_keep=_KEPT[plan.scheduler]),
             callbacks=[_Relay(str(folder))],
             verbose=0,
         ),
