@@ -42,6 +42,9 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 
+_KEPT = {"all": 1, "asha": 1, "pbt": 4}
+"""Checkpoints of a trial; others may still copy an older one of a population."""
+
 
 class TrialWork(Protocol):
     """What one trial does, rung by rung, in a process of its own."""
@@ -170,7 +173,7 @@ def run_trials(
         raise KeyboardInterrupt
     outcomes = [
         TrialOutcome(
-            number=trial.config["trial"]["number"],
+            number=_read_number(trial),
             settings=trial.config["trial"]["settings"],
             metrics=trial.last_result if SCORE in trial.last_result else {},
             is_failed=trial.status == "ERROR",
@@ -229,7 +232,7 @@ def _make_tuner(folder: Path, trainable: Any, specs: Sequence[TrialSpec], plan: 
             storage_path=str(folder.parent),
             stop={EPISODES: plan.episodes},
             failure_config=tune.FailureConfig(max_failures=plan.max_failures),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, num_to_keep=1 if scheduler is None else 2),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, num_to_keep=_KEPT[plan.scheduler]),
             callbacks=[_Relay(str(folder))],
             verbose=0,
         ),
@@ -238,6 +241,11 @@ def _make_tuner(folder: Path, trainable: Any, specs: Sequence[TrialSpec], plan: 
 
 def _name_trial(trial: Any) -> str:
     return f"trial-{trial.config['trial']['number']:03d}-{trial.trial_id}"
+
+
+def _read_number(trial: Any) -> int:
+    """From the name: a trial that copies another takes over its config, number included."""
+    return int(trial.custom_trial_name.split("-")[1])
 
 
 class _TuneTrial(tune.Trainable):
@@ -274,14 +282,13 @@ class _Relay(tune.Callback):
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         del iteration, trials, info
-        own = trial.config["trial"]
-        _OBSERVERS[self._folder].note_result(own["number"], own["settings"], result)
+        _OBSERVERS[self._folder].note_result(_read_number(trial), trial.config["trial"]["settings"], result)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         del iteration, trials, info
-        _OBSERVERS[self._folder].note_end(trial.config["trial"]["number"], is_failed=False)
+        _OBSERVERS[self._folder].note_end(_read_number(trial), is_failed=False)
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         del iteration, trials, info
         if trial.status == "ERROR":
-            _OBSERVERS[self._folder].note_end(trial.config["trial"]["number"], is_failed=True)
+            _OBSERVERS[self._folder].note_end(_read_number(trial), is_failed=True)

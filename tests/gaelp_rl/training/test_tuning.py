@@ -95,8 +95,9 @@ def test_population__explores_within_its_ranges() -> None:
 def test_population__copies_score_and_settings_of_the_best(ray_session: None, tmp_path: Path) -> None:
     specs = [TrialSpec(number, {"slope": slope}, (0,)) for number, slope in enumerate([1.0, 0.0, 0.0, 0.0])]
     mutations = {"slope": Range(0.0, 1.0)}
-    plan = TrialPlan(episodes=80, scheduler="pbt", grace_episodes=10, mutations=mutations, cpus=0.5)
+    plan = TrialPlan(episodes=30, scheduler="pbt", grace_episodes=10, mutations=mutations, cpus=0.5)
     outcomes = run_trials(tmp_path / "trial", Climb, specs, plan, Notes())
+    assert [one.number for one in outcomes] == [0, 1, 2, 3], "a copy keeps its own identity"
     assert all(0.0 <= one.settings["slope"] <= 1.0 for one in outcomes)
     assert sum(one.metrics["score"] > 0.0 for one in outcomes) >= 2, "nobody copied the best"
 
