@@ -118,7 +118,9 @@ class JobsServer:
         if job_id not in self.jobs:
             return web.Response(status=404, text=f"Job {job_id} does not exist")
         job = psutil.Process(self.processes[job_id].pid)
-        self.stopping[job_id] = [job, *job.children(recursive=True)]
+        # On a cluster Ray's own processes are no children of the driver, and get no signal; here they are.
+        drivers = [child for child in job.children() if "experiments.sprint" in child.cmdline()]
+        self.stopping[job_id] = [job, *drivers]
         for member in self.stopping[job_id]:
             member.send_signal(signal.SIGTERM)
         return web.json_response({"stopped": True})
