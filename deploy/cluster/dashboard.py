@@ -73,7 +73,7 @@ class Dashboard:
         timeout_s: of one request.
     """
 
-    def __init__(self, address: str, token: str, timeout_s: float = 5.0) -> None:
+    def __init__(self, address: str, token: str, timeout_s: float = 15.0) -> None:
         self._parts = urlsplit(check_address(address))
         self._token, self._timeout_s = token, timeout_s
 

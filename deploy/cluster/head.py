@@ -148,7 +148,7 @@ def _wait_until_ready(
     folder: ClusterFolder,
     ready_within_s: float,
 ) -> None:
-    dashboard = Dashboard(state.address, read_token(folder.token))
+    dashboard = Dashboard(state.address, read_token(folder.token), timeout_s=5.0)
     started = time.monotonic()
     while not dashboard.is_ready():
         waited = time.monotonic() - started

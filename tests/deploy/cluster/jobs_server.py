@@ -35,6 +35,7 @@ class JobsServer:
         self.packages: dict[str, bytes] = {}
         self.jobs: dict[str, dict] = {}
         self.processes: dict[str, subprocess.Popen] = {}
+        self.stopping: dict[str, list[psutil.Process]] = {}
         self.root = Path(tempfile.mkdtemp())
 
     @web.middleware
@@ -93,6 +94,10 @@ class JobsServer:
     def look(self, job_id: str) -> dict:
         job = self.jobs[job_id]
         code = self.processes[job_id].poll()
+        if job_id in self.stopping:
+            if not any(map(_is_alive, self.stopping[job_id])):
+                job["status"] = "STOPPED"
+            return job
         if code is not None and job["status"] not in ENDED:
             job["status"] = "SUCCEEDED" if code == 0 else "FAILED"
             job["driver_exit_code"] = code
@@ -112,13 +117,12 @@ class JobsServer:
         job_id = request.match_info["job_id"]
         if job_id not in self.jobs:
             return web.Response(status=404, text=f"Job {job_id} does not exist")
-        process = self.processes[job_id]
-        group = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        for member in group:
+        job = psutil.Process(self.processes[job_id].pid)
+        # On a cluster Ray's own processes are no children of the driver, and get no signal; here they are.
+        drivers = [child for child in job.children() if "experiments.sprint" in child.cmdline()]
+        self.stopping[job_id] = [job, *drivers]
+        for member in self.stopping[job_id]:
             member.send_signal(signal.SIGTERM)
-        while process.poll() is None or any(member.is_running() for member in group):
-            await asyncio.sleep(0.1)
-        self.jobs[job_id]["status"] = "STOPPED"
         return web.json_response({"stopped": True})
 
     async def logs(self, request):
@@ -165,6 +169,13 @@ class JobsServer:
         app.router.add_get("/api/jobs/{job_id}/logs", self.logs)
         app.router.add_get("/api/jobs/{job_id}/logs/tail", self.tail)
         return app
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def main(port: int, mode: str) -> None:

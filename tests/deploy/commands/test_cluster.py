@@ -175,7 +175,8 @@ def _check_tracked(out: Path) -> None:
 
     client = connect(TrackingConfig(database=out / "mlflow.db", artifact_root=out / "artifacts"))
     experiment = client.get_experiment_by_name("gaelp")
-    (recorded,) = client.search_runs([experiment.experiment_id])
+    runs = client.search_runs([experiment.experiment_id])
+    (recorded,) = [item for item in runs if "mlflow.parentRunId" not in item.data.tags]
     assert recorded.info.status == "FINISHED"
     assert recorded.data.tags["mlflow.source.git.commit"] == load_git_state(PROJECT).commit
     assert os.environ.get("GAELP_GIT_COMMIT") is None
