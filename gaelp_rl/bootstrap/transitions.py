@@ -67,15 +67,20 @@ class ReplayedHours:
 
 
 def replay_log(
-    reports: Sequence[ReportBatch], plans: Sequence[PlanBatch], loop: ResidualLoop, ledger: ReportLedger
+    reports: Sequence[ReportBatch],
+    plans: Sequence[PlanBatch],
+    loop: ResidualLoop,
+    ledger: ReportLedger,
+    before: PlanBatch | None = None,
 ) -> ReplayedHours:
     """Drives the ledger and the residual loop with what an account was told and what it set.
 
     Args:
         reports: of one world, hours 0 to H.
-        plans: set for hours 0 to H - 1; the first stands for what was in force before.
+        plans: set for hours 0 to H - 1.
         loop: makes observations and reference plans.
         ledger: an empty one, of one world.
+        before: in force before hour 0; None where nobody knows, and the first plan stands for it.
 
     Raises:
         DataError: there is not one report more than there are plans, or no plan at all.
@@ -84,7 +89,7 @@ def replay_log(
         msg = f"{len(reports)} reports and {len(plans)} plans: a log needs H plans and H + 1 reports, H at least 1"
         raise DataError(msg)
     ledger.observe(reports[0])
-    ledger.record_plan(plans[0])
+    ledger.record_plan(before or plans[0])
     loop.reset(ledger)
     observations, actions, prices, references = [loop.observe(ledger)[0]], [], [], []
     price = SmoothedShadowPrice(loop.controller.theta)
