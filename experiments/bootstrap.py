@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from gaelp_rl.config.sprint import SprintConfig
 from gaelp_rl.config.training import TrainingConfig
 from gaelp_rl.control.market_model import make_channel_priors, make_market_model
 from gaelp_rl.control.reference import ReferenceController
+from gaelp_rl.domain.channels import Channel
 from gaelp_rl.domain.ledger import HOURS_PER_DAY, ReportLedger
 from gaelp_rl.domain.platform_rules import make_reporting_profile
 from gaelp_rl.features.actions import ACTION_NAMES, ActionReach
@@ -106,7 +107,7 @@ def run_bootstrap(
 
 def make_log_days(
     lives: Sequence[AccountLife],
-    planned: dict[tuple[object, datetime], PlannedHour],
+    planned: Mapping[tuple[Channel, datetime], PlannedHour],
     family: FamilyConfig,
     bootstrap: BootstrapConfig,
     sprint: SprintConfig,

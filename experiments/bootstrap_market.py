@@ -119,10 +119,10 @@ def _roll_day(
 
 def _repeat(plan: PlanBatch, worlds: int) -> PlanBatch:
     return PlanBatch(
-        *(
-            np.repeat(array, worlds, axis=0)
-            for array in (plan.bid_micros, plan.daily_budget_micros, plan.device_modifier, plan.active)
-        )
+        bid_micros=np.repeat(plan.bid_micros, worlds, axis=0),
+        daily_budget_micros=np.repeat(plan.daily_budget_micros, worlds, axis=0),
+        device_modifier=np.repeat(plan.device_modifier, worlds, axis=0),
+        active=np.repeat(plan.active, worlds, axis=0),
     )
 
 

@@ -170,7 +170,8 @@ class _Fit:
             targets = data.rewards[rows] + data.discounts[rows] * self._compute_value(data.next_observations[rows])
         value = self._compute_value(observations)
         advantage = (q - value).detach()
-        critic = sum(functional.huber_loss(one, targets) for one in _compute_twins(self._module, observations, actions))
+        first, second = _compute_twins(self._module, observations, actions)
+        critic = functional.huber_loss(first, targets) + functional.huber_loss(second, targets)
         losses = (
             compute_expectile_loss(q - value, self._settings.expectile),
             critic,
