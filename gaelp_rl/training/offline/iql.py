@@ -179,7 +179,7 @@ class _Fit:
         )
         for optimizer, loss in zip(self._optimizers, losses, strict=True):
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         _copy_targets(self._module, self._training.tau)
 
