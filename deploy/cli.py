@@ -13,6 +13,8 @@ import typer
 from typer.core import TyperGroup
 
 from deploy.commands import cluster, ga4_export
+from deploy.commands.bootstrap import EPILOG as BOOTSTRAP_EPILOG
+from deploy.commands.bootstrap import bootstrap
 from deploy.commands.mlflow import EPILOG, open_mlflow
 from deploy.commands.models import (
     MODELS_EPILOG,
@@ -87,12 +89,20 @@ def sprint(
     resume: Annotated[
         str | None, typer.Option(metavar="PATH|latest", help="Go on from a checkpoint, with its settings.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option("--bootstrap", metavar="REF", help="Start from an artefact of `gaelp bootstrap`.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run is written.")] = None,
 ) -> None:
     """Train a policy, evaluate it on held-out worlds, register the champion, write a report."""
     from gaelp_rl.config.sprint import load_sprint_config
 
-    options = {"training.episodes": episodes, "training.seed": seed, "out": str(out) if out else None}
+    options = {
+        "training.episodes": episodes,
+        "training.seed": seed,
+        "bootstrap": start,
+        "out": str(out) if out else None,
+    }
     flags = [f"{key}={json.dumps(setting)}" for key, setting in options.items() if setting is not None]
     settings = load_sprint_config(config, [*(overrides or []), *flags], resume)
 
@@ -265,6 +275,7 @@ def version() -> None:
     typer.echo(f"gaelp-rl {metadata.version('gaelp-rl')}")
 
 
+app.command(name="bootstrap", epilog=BOOTSTRAP_EPILOG)(bootstrap)
 app.command(name="mlflow", epilog=EPILOG)(open_mlflow)
 app.command(name="models", epilog=MODELS_EPILOG)(list_models)
 app.command(name="promote", epilog=PROMOTE_EPILOG)(promote_version)

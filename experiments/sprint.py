@@ -21,6 +21,7 @@ import numpy as np
 import ray
 from rich.console import Console
 
+from experiments.bootstrap import apply_bootstrap
 from experiments.candidates import Candidate, choose_candidate, load_snapshots
 from experiments.champion import SprintResult, compute_sprint_verdict, export_policy, find_incumbent, settle_champion
 from experiments.datasets import make_sprint_datasets
@@ -150,6 +151,10 @@ def train_policy(
             folder.save_settings(config)
             worlds = "the same worlds" if algorithm.has_continued_worlds else "new worlds"
             console.print(f"resumed at {algorithm.episodes:,} episodes from {checkpoint}, in {worlds}")
+        elif config.bootstrap:
+            sha256 = apply_bootstrap(algorithm, config)
+            tracker.set_tags({"bootstrap": sha256})
+            console.print(f"starts from {config.bootstrap} ({sha256[:12]}): {len(algorithm.replay):,} transitions")
         return TrainingLoop(config, folder, record, algorithm, validator, tracker, console).run()
     finally:
         ray.shutdown()

@@ -42,6 +42,7 @@ class SprintConfig(StrictModel):
         (0.25, 0.5, 1.0), min_length=1, description="shares of the trained action that selection chooses from"
     )
     snapshots: int = Field(3, ge=1, le=64, description="newest validated weights that selection chooses from")
+    bootstrap: str = Field("", description="folder of a bootstrap artefact to start from; empty for none")
     out: Path = Field(Path("runs/sprint"), description="where checkpoints, policy and report go")
 
     @field_validator("families")

@@ -1,0 +1,1 @@
+"""Learning from arrays of logged days, without env runners, on the networks of the sprint's learner."""
