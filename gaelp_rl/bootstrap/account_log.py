@@ -30,7 +30,8 @@ class AccountLife:
         reports: hours 0 to H, one world.
         conversions: float64 [H]; of all channels by hour of the click, as last read.
         spend: float64 [H]; currency units, of all channels.
-        age_hours: float64 [H]; how old each hour was when last read, at its youngest channel.
+        age_hours: float64 [H]; for how long each hour's conversions had been coming in when it was last
+            read, at its youngest channel; an hour without rows was read when the log's last row was.
     """
 
     first_day: date
@@ -88,7 +89,9 @@ def _make_life(
     for hour in range(hours + 1):
         moment = max([start + timedelta(hours=hour), *(row.as_of for row in by_hour[hour])])
         batches.extend(assembler.assemble(by_hour[hour], moment))
-    return AccountLife(first, tuple(batches[: hours + 1]), *_sum_hours(readings.values(), assembler, hours))
+    return AccountLife(
+        first, tuple(batches[: hours + 1]), *_sum_hours(list(readings.values()), assembler, profile, hours)
+    )
 
 
 def _group(rows: Sequence[HourlyReport]) -> dict[ReportKey, list[HourlyReport]]:
@@ -109,13 +112,23 @@ def _list_known(series: Sequence[HourlyReport], profile: ReportingProfile) -> It
 
 
 def _sum_hours(
-    readings: Iterable[Sequence[HourlyReport]], assembler: ReportAssembler, hours: int
+    readings: Sequence[Sequence[HourlyReport]], assembler: ReportAssembler, profile: ReportingProfile, hours: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    conversions, spend, age = np.zeros(hours), np.zeros(hours), np.full(hours, np.inf)
+    conversions, spend = np.zeros(hours), np.zeros(hours)
+    age = np.full(hours, np.inf)
+    last = max(series[-1].as_of for series in readings)
     for series in readings:
         row = series[-1]
         hour = assembler.compute_ledger_hour(row.hour)
         conversions[hour] += row.conversions
         spend[hour] += row.spend_micros / MICROS
-        age[hour] = min(age[hour], (row.as_of - row.hour).total_seconds() / 3600.0 - 1.0)
-    return conversions, spend, age
+        lag = 1 + int(profile.conversion_lag_hours[CHANNELS.index(row.channel)])
+        age[hour] = min(age[hour], _count_hours(row.as_of - row.hour) - lag)
+    first = readings[0][0]
+    since_start = _count_hours(last - first.hour) + assembler.compute_ledger_hour(first.hour)
+    unread = since_start - 1.0 - int(profile.conversion_lag_hours.max()) - np.arange(hours)
+    return conversions, spend, np.where(np.isinf(age), unread, age)
+
+
+def _count_hours(span: timedelta) -> float:
+    return span.total_seconds() / 3600.0

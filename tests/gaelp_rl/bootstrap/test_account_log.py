@@ -51,7 +51,8 @@ def test_make_account_lives__counts_enter_when_due_and_conversions_when_read():
     assert clicks[due] == 5
     assert np.flatnonzero(conversions).tolist() == [9, 20]
     np.testing.assert_array_equal(conversions[[9, 20]], [1.0, 2.0])
-    assert (life.conversions[2], life.spend[2], life.age_hours[2]) == (3.0, 2.0, 17.0)
+    lag = int(make_reporting_profile().conversion_lag_hours[0])
+    assert (life.conversions[2], life.spend[2], life.age_hours[2]) == (3.0, 2.0, 17.0 - lag)
     assert len(life.reports) == 25
 
 
@@ -67,3 +68,12 @@ def test_make_account_lives__start_on_mondays_and_end_with_a_world():
 def test_make_account_lives__nothing_after_a_monday_is_refused():
     with pytest.raises(DataError, match="Monday"):
         _make_lives([_make_row(-30, -20)])
+
+
+def test_make_account_lives__hours_without_rows_are_as_old_as_the_log():
+    """The last row, of hour 5, is read at hour 20: the empty hour 3 is old by then, hour 22 has not been yet."""
+    (life,) = _make_lives([_make_row(2, 9), _make_row(5, 20)])
+    lag = int(make_reporting_profile().conversion_lag_hours.max())
+    assert life.age_hours[3] == 20 - 4 - lag
+    assert life.age_hours[22] == 20 - 23 - lag
+    assert np.isfinite(life.age_hours).all()
