@@ -15,7 +15,7 @@ __all__ = ["EPILOG", "bootstrap"]
 
 EPILOG = (
     "Examples: `gaelp bootstrap --reports reports.parquet --plans plans.parquet` · "
-    "`gaelp bootstrap --ga4 export/ --reports reports.csv --plans plans.csv --set updates=5000`"
+    '`gaelp bootstrap --ga4 export/ --reports reports.csv --plans plans.csv --set time_zone="America/New_York"`'
 )
 
 
@@ -44,7 +44,7 @@ def bootstrap(
 
     if ga4 is not None:
         from experiments.ga4_facts import run_ga4_facts
-        from gaelp_rl.config.ga4 import Ga4Config
 
-        reports = run_ga4_facts(ga4, reports, settings.out / "ga4", Ga4Config(), make_console()).reports
+        how = settings.ga4.model_copy(update={"account_time_zone": settings.time_zone})
+        reports = run_ga4_facts(ga4, reports, settings.out / "ga4", how, make_console()).reports
     run_bootstrap(reports, plans, settings, sprint)

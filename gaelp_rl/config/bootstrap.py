@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from gaelp_rl.config.ga4 import Ga4Config
 from gaelp_rl.config.strict import StrictModel
 
 __all__ = ["BootstrapConfig"]
@@ -16,6 +17,7 @@ class BootstrapConfig(StrictModel):
 
     name: str = Field("account", min_length=1, description="of the calibrated market, as tables show it")
     time_zone: str = Field("UTC", description="IANA name of the account's time zone")
+    ga4: Ga4Config = Field(Ga4Config(), description="how a GA4 export is read; hours are in time_zone")
     seed: int = Field(0, ge=0, lt=2**31, description="of everything random")
     mature_share: float = Field(
         0.8, gt=0, le=1, description="of an hour's conversions that must have come before it is learned from"
