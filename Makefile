@@ -1,10 +1,11 @@
-# Bare `make` lists the targets. EPISODES, ARGS and PYTHON are the variables people set.
+# Bare `make` lists the targets. EPISODES, ARGS, PYTHON and WORKERS (of the tests) are the variables people set.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 EPISODES ?=
 ARGS ?=
+WORKERS ?= 2
 
 export MLFLOW_DISABLE_TELEMETRY := true
 export RAY_USAGE_STATS_ENABLED := 0
@@ -53,11 +54,11 @@ imports: ## The one-way layers
 
 test-fast: ## Unit tests and properties
 	@echo "== tests, fast tier"
-	@$(BIN)/python -m pytest -m "not integration" -q --cov --cov-report= --cov-fail-under=0 $(ARGS)
+	@$(BIN)/python -m pytest -m "not integration" -q -n $(WORKERS) --cov --cov-report= --cov-fail-under=0 $(ARGS)
 
 test-integration: ## Tests that start Ray, MLflow or a process
 	@echo "== tests, integration tier"
-	@$(BIN)/python -m pytest -m integration -q --durations=10 --cov --cov-append --cov-report= --cov-fail-under=0 $(ARGS)
+	@$(BIN)/python -m pytest -m integration -q -n $(WORKERS) --dist loadfile --durations=10 --cov --cov-append --cov-report= --cov-fail-under=0 $(ARGS)
 
 coverage: ## The floor, over both tiers as last run
 	@echo "== coverage of both tiers"

@@ -21,7 +21,7 @@ def tracking_config(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
     if request.param == "postgresql":
         server = request.getfixturevalue("postgresql")
         uri_file = root / "uri"
-        uri_file.write_text(server.create_database("contract"))
+        uri_file.write_text(server.create_database(root.name))
     config = TrackingConfig(
         database=root / "runs" / "mlflow.db",
         artifact_root=root / "runs" / "artifacts",
