@@ -7,10 +7,13 @@ import contextlib
 import logging
 import secrets
 import shlex
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Self
 
 import aiohttp
 
@@ -99,18 +102,24 @@ class JobClient:
             ResourceError: the cluster is gone, or knows no such job.
         """
         output = _Output(write)
+        with _Interrupt() as interrupt:
+            self._follow_to_end(job_id, output, interrupt)
+        return self.compute_exit_code(job_id)
+
+    def _follow_to_end(self, job_id: str, output: _Output, interrupt: _Interrupt) -> None:
         for attempt in range(_RETRIES + 1):
             try:
                 asyncio.run(self._tail(job_id, output))
             except (aiohttp.ClientError, OSError, RuntimeError) as error:
+                interrupt.check()
                 if attempt == _RETRIES:
                     raise ResourceError(f"the log of job {job_id} cannot be followed: {error}") from error
                 time.sleep(min(2.0**attempt, 10.0))
                 continue
+            interrupt.check()
             if self.fetch_info(job_id).status in ENDED:
                 break
             time.sleep(1.0)
-        return self.compute_exit_code(job_id)
 
     def fetch_logs(self, job_id: str) -> str:
         """All that a job has printed so far.
@@ -147,6 +156,35 @@ class JobClient:
         output.rewind()
         async for piece in self._client.tail_job_logs(job_id):
             output.take(piece)
+
+
+class _Interrupt:
+    """While entered, Ctrl-C is remembered besides being raised.
+
+    asyncio turns it into a cancelled task, and a connection that breaks at that moment raises its own
+    error instead: the wish to stop would be lost.
+    """
+
+    def __init__(self) -> None:
+        self._is_made = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def check(self) -> None:
+        if self._is_made:
+            raise KeyboardInterrupt
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_made = True
+        raise KeyboardInterrupt
 
 
 class _Output:
