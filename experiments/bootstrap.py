@@ -42,7 +42,7 @@ from gaelp_rl.training.export import read_actor_weights
 from gaelp_rl.training.offline.iql import OfflineResult, OfflineSettings, train_offline
 from gaelp_rl.training.offline.warm_start import start_from_bootstrap
 
-__all__ = ["apply_bootstrap", "compute_fit", "make_log_days", "run_bootstrap"]
+__all__ = ["apply_bootstrap", "compute_fit", "load_fitting_bootstrap", "make_log_days", "run_bootstrap"]
 
 _PROJECT = Path(__file__).resolve().parents[1]
 
@@ -153,6 +153,17 @@ def compute_fit(sprint: SprintConfig) -> BootstrapFit:
     )
 
 
+def load_fitting_bootstrap(sprint: SprintConfig) -> BootstrapArtefact:
+    """The artefact that a sprint names, verified.
+
+    Raises:
+        ArtifactError: it is missing, damaged, or was made for other settings.
+    """
+    artefact = load_bootstrap(Path(sprint.bootstrap))
+    check_fit(artefact.fit, compute_fit(sprint))
+    return artefact
+
+
 def apply_bootstrap(algorithm: FastSAC, sprint: SprintConfig) -> str:
     """Starts an algorithm from the artefact that the sprint names.
 
@@ -162,8 +173,7 @@ def apply_bootstrap(algorithm: FastSAC, sprint: SprintConfig) -> str:
     Raises:
         ArtifactError: it is damaged, or was made for other settings.
     """
-    artefact = load_bootstrap(Path(sprint.bootstrap))
-    check_fit(artefact.fit, compute_fit(sprint))
+    artefact = load_fitting_bootstrap(sprint)
     start_from_bootstrap(algorithm, artefact.weights, artefact.days, artefact.td_errors)
     return artefact.sha256
 

@@ -21,7 +21,7 @@ import numpy as np
 import ray
 from rich.console import Console
 
-from experiments.bootstrap import apply_bootstrap
+from experiments.bootstrap import apply_bootstrap, load_fitting_bootstrap
 from experiments.candidates import Candidate, choose_candidate, load_snapshots
 from experiments.champion import SprintResult, compute_sprint_verdict, export_policy, find_incumbent, settle_champion
 from experiments.datasets import make_sprint_datasets
@@ -76,6 +76,8 @@ def run_sprint(config: SprintConfig, resume: str | None = None) -> SprintResult:
         start_ray()
     run_preflight(config, console)
     if resume is None:
+        if config.bootstrap:
+            load_fitting_bootstrap(config)  # before the folder's earlier run gives way
         folder.start(config, console)
         checkpoint = None
         tracker = start_run(config.tracking, config.out.name, make_environment_tags(_PROJECT))
