@@ -186,7 +186,7 @@ def _check_successors(algorithm: Any, kill: int, dead: int, victims: int, seen: 
     seen |= fresh
     learner = algorithm.learner_group.foreach_learner(lambda one: read_actor_weights(one.module["default_policy"]))
     weights = next(iter(learner)).get()[0][0]
-    held = _ask(algorithm, lambda runner: read_actor_weights(runner.module)[0][0])
+    held = _ask(algorithm, lambda runner: runner.policy.layers[0][0])
     stale = sum(not np.array_equal(one, weights) for one in held)
     return [*failures, f"kill {kill}: {stale} env runners have old weights"] if stale else failures
 

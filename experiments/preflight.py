@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 _MIB, _GIB = 2**20, 2**30
-_ENV_RUNNER_BYTES = 320 * _MIB
-"""Of one env runner: 312 MiB private with 8 worlds; docs/env-runners.md says what takes it."""
+_ENV_RUNNER_BYTES = 140 * _MIB
+"""Of one env runner: 132 MiB with 8 worlds; docs/env-runners.md says what takes it."""
 _WORLD_BYTES = _MIB // 4
 _TRAINER_BYTES = 1_200 * _MIB
 _CHECKPOINT_BYTES = 20 * _MIB

@@ -20,7 +20,7 @@ from gaelp_rl.domain.reports import FloatArray
 from gaelp_rl.domain.response_curves import ResponseCurves
 from gaelp_rl.evaluation.hindsight import compute_hindsight_optimum
 from gaelp_rl.features.actions import ActionReach
-from gaelp_rl.training.setup import EnvCreator
+from gaelp_rl.training.day_sampler import EnvCreator
 
 __all__ = ["ENV_NAME", "compute_optimum", "make_env_creator", "make_training_config"]
 

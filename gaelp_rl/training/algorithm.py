@@ -11,6 +11,7 @@ import numpy as np
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.sac import SAC, SACConfig
 from ray.rllib.core import COMPONENT_ENV_RUNNER, COMPONENT_LEARNER_GROUP, DEFAULT_MODULE_ID
+from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     ENV_RUNNER_SAMPLING_TIMER,
@@ -22,15 +23,18 @@ from ray.rllib.utils.metrics import (
     TD_ERROR_KEY,
     TIMERS,
 )
+from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from gaelp_rl.config.training import TrainingConfig
 from gaelp_rl.errors import CheckpointError, ConfigError, ResourceError
 from gaelp_rl.rewards.lagrangian import LagrangeMultiplier, compute_constrained_reward
 from gaelp_rl.training.checkpoint import load_checkpoint, read_part_hashes, save_checkpoint
-from gaelp_rl.training.day_collector import DayCollector, sample_day
+from gaelp_rl.training.day_collector import DayCollector
+from gaelp_rl.training.day_sampler import SampledDay
 from gaelp_rl.training.env_runner import WORLDS_KEY
 from gaelp_rl.training.fragment import ArrayFragment
 from gaelp_rl.training.learner import FastSACLearner, make_learner_batch
+from gaelp_rl.training.remote_env_runner import RunnerSettings
 from gaelp_rl.training.replay import ArrayPrioritizedReplay, ReplaySettings
 from gaelp_rl.training.start_up import compile_kernels, load_node_cpus, start_env_runners
 from gaelp_rl.training.state_codec import compute_state_hash
@@ -153,13 +157,24 @@ class FastSAC(SAC):
 
     def _start_env_runners(self, count: int) -> None:
         """Brings up the remote env runners and hands them the weights; the local one then needs no worlds."""
-        local = self.env_runner_group.local_env_runner
+        local, config = self.env_runner_group.local_env_runner, self.config
         compile_kernels(local.env, self.training.episode_steps)
-        local.env.close()
-        local.env, local.num_envs = None, 0
+        local.drop_env()
+        settings = RunnerSettings(
+            creator=_global_registry.get(ENV_CREATOR, config.env),
+            env_config=dict(config.env_config),
+            worlds=self.training.worlds_per_env_runner,
+            steps=self.training.episode_steps,
+            seed=self.training.seed,
+            log_std_bounds=(self.training.log_std_min, self.training.log_std_max),
+            restart_delay_s=config.delay_between_env_runner_restarts_s,
+        )
         start_env_runners(
             self.env_runner_group,
+            settings,
             count,
+            cpus=config.num_cpus_per_env_runner,
+            restarts=config.max_num_env_runner_restarts,
             at_once=self.training.env_runner_starts_at_once or max(int(sum(load_node_cpus())), 1),
             timeout_s=self.training.env_runner_start_timeout_s,
         )
@@ -281,6 +296,13 @@ class FastSAC(SAC):
         self._restarts_before = int(own["env_runner_restarts"]) - self._collector.restarts
         self._lost_steps_before += int(own["lost_env_steps"]) - self.lost_env_steps
 
+    def restore_env_runners(self, env_runner_group: EnvRunnerGroup) -> list[int]:
+        """Takes note of env runners that came back after a death, and sends them the weights."""
+        restored: list[int] = env_runner_group.probe_unhealthy_env_runners()
+        if restored:
+            self._sync_weights()
+        return restored
+
     def _create_local_replay_buffer_if_necessary(self, config: Any) -> None:
         """RLlib's own buffer is not used."""
 
@@ -289,16 +311,19 @@ class FastSAC(SAC):
         group = self.env_runner_group
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
             if group.num_remote_workers() == 0:
-                days = [sample_day(group.local_env_runner)]
+                fragments = [group.local_env_runner.sample()]
             else:
                 days = self._fetch_days() or self._fetch_days()
-        self._check_sampled(bool(days))
-        self.metrics.aggregate([metrics for _, metrics in days], key=ENV_RUNNER_RESULTS)
-        return [fragment for fragment, _ in days if fragment is not None]
+                group.local_env_runner.report(days)
+                fragments = [day.fragment for day in days]
+        self._check_sampled(bool(fragments))
+        if fragments:
+            self.metrics.aggregate([group.local_env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
+        return fragments
 
-    def _fetch_days(self) -> list[tuple[ArrayFragment | None, Any]]:
+    def _fetch_days(self) -> list[SampledDay]:
         """Waits for the days under way, then starts the next ones; empty before the first."""
-        return list(self._collector.fetch())
+        return self._collector.fetch()
 
     def _check_sampled(self, has_days: bool) -> None:
         """Waits a moment where no env runner could sample, and gives up when that lasts."""

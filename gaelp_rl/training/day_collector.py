@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
 
-from gaelp_rl.training.env_runner import BatchedEnvRunner
-from gaelp_rl.training.fragment import ArrayFragment
+from gaelp_rl.training.day_sampler import SampledDay
+from gaelp_rl.training.remote_env_runner import sample_day
 
-__all__ = ["DayCollector", "sample_day"]
+__all__ = ["DayCollector"]
 
 _TAG = "sample"
-
-
-def sample_day(runner: BatchedEnvRunner) -> tuple[ArrayFragment | None, Any]:
-    """A day of a runner's worlds and its metrics; None for the day where it has no weights to sample with."""
-    return None if runner.awaits_weights else runner.sample(), runner.get_metrics()
 
 
 class DayCollector:
@@ -41,10 +34,10 @@ class DayCollector:
         """Days of all of a runner's worlds that were asked for and died with their runner."""
         return self._asked - self._delivered - int(self._group.num_in_flight_async_reqs(tag=_TAG))
 
-    def fetch(self) -> list[tuple[ArrayFragment, Any]]:
+    def fetch(self) -> list[SampledDay]:
         """Waits for the days under way, then asks for the next ones; empty before the first."""
         answers = self._group.fetch_ready_async_reqs(tags=_TAG, timeout_seconds=self._timeout_s)
-        days = [(fragment, metrics) for _, (fragment, metrics) in answers if fragment is not None]
+        days = [day for _, day in answers if day is not None]
         self.quiet_restarts += len(answers) - len(days)
         self._delivered += len(days)
         self._asked += self._group.foreach_env_runner_async(sample_day, tag=_TAG)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from gymnasium.vector import VectorEnv
 from ray.rllib.algorithms.sac import SACConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
@@ -13,18 +12,12 @@ from ray.tune.registry import register_env
 
 from gaelp_rl.config.training import TrainingConfig
 from gaelp_rl.training.algorithm import FastSACConfig
+from gaelp_rl.training.day_sampler import EnvCreator
 from gaelp_rl.training.env_runner import BatchedEnvRunner
 from gaelp_rl.training.module import PlainSACModule, make_model_config
 from gaelp_rl.training.start_up import compute_cpus_per_env_runner, load_node_cpus
 
-__all__ = ["EnvCreator", "make_algorithm_config"]
-
-EnvCreator = Callable[[Mapping[str, Any]], VectorEnv[Any, Any, Any]]
-"""Makes the batched environment from its config plus ``num_envs``, ``autoreset_mode`` and RLlib's context.
-
-Without ``num_envs`` in the config it makes a single world, or with 1: RLlib then only looks at the spaces.
-Without ``autoreset_mode`` it is ``AutoresetMode.NEXT_STEP``, which stock RLlib expects.
-"""
+__all__ = ["make_algorithm_config"]
 
 
 def make_algorithm_config(
@@ -81,6 +74,9 @@ def _use_own_parts(config: SACConfig, training: TrainingConfig) -> SACConfig:
         num_cpus_per_env_runner=_choose_cpus(training),
         rollout_fragment_length=training.episode_steps,
         create_env_on_local_worker=training.env_runners == 0,
+        # There are no connector states to merge, and their broadcast would push weights out of line.
+        merge_env_runner_states=False,
+        broadcast_env_runner_states=False,
     )
     model = make_model_config(
         hidden_sizes=training.hidden_sizes,

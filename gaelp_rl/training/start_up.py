@@ -1,7 +1,7 @@
 """How remote env runners come up: a share of the CPUs for each, a few at a time, or an error in the end.
 
-A cold env runner imports Ray, torch and RLlib: seconds of a core, before it samples anything. Fifty that
-start at once on two cores only slow each other down; here one starts when another is up.
+A cold env runner imports Ray, numba and the market: seconds of a core, before it samples anything. Fifty
+that start at once on two cores only slow each other down; here one starts when another is up.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from gymnasium.vector import VectorEnv
 from ray.exceptions import RayError
 
 from gaelp_rl.errors import ResourceError
+from gaelp_rl.training.remote_env_runner import RemoteEnvRunner, RunnerSettings
 
 __all__ = [
     "StartUpListener",
@@ -93,24 +94,31 @@ def load_node_cpus() -> tuple[float, ...]:
     return tuple(float(node["Resources"].get("CPU", 0.0)) for node in ray.nodes() if node["Alive"])
 
 
-def start_env_runners(group: Any, count: int, *, at_once: int, timeout_s: float) -> None:
+def start_env_runners(
+    group: Any, settings: RunnerSettings, count: int, *, cpus: float, restarts: int, at_once: int, timeout_s: float
+) -> None:
     """Adds env runners to a group, ``at_once`` of them starting at any time, until all are up.
 
     Args:
         group: RLlib's ``EnvRunnerGroup``, without remote env runners.
+        settings: of all of them.
         count: how many to add.
+        cpus: reserved for each.
+        restarts: how often Ray starts each again after a death; -1 for always.
         at_once: how many may be starting at a time, at least 1.
         timeout_s: longest wait for the next one to come up.
 
     Raises:
         ResourceError: none came up for ``timeout_s``, or one died while starting.
     """
+    make_actor = ray.remote(num_cpus=cpus, max_restarts=restarts)(RemoteEnvRunner)
     starting: dict[Any, int] = {}
     up, last_s = 0, time.monotonic()
     while up < count:
         while len(starting) < at_once and up + len(starting) < count:
-            reference, index = _start_one(group)
-            starting[reference] = index
+            actor = make_actor.remote(settings, group.num_remote_env_runners() + 1)
+            group._worker_manager.add_actors([actor])
+            starting[actor.ping.remote()] = group.num_remote_env_runners()
         ready, _ = ray.wait(list(starting), timeout=max(last_s + timeout_s - time.monotonic(), 0.0))
         if not ready:
             raise ResourceError(_describe_timeout(up, count, sorted(starting.values()), timeout_s))
@@ -118,14 +126,6 @@ def start_env_runners(group: Any, count: int, *, at_once: int, timeout_s: float)
         up, last_s = up + 1, time.monotonic()
         if (listener := _listener.get()) is not None:
             listener(up, count)
-
-
-def _start_one(group: Any) -> tuple[Any, int]:
-    """A reference that is ready once the new env runner is up, and its index."""
-    group.add_workers(1)
-    actors = group._worker_manager.actors()
-    index = max(actors)
-    return actors[index].ping.remote(), index
 
 
 def _check_alive(reference: Any, index: int) -> None:

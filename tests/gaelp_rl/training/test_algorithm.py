@@ -149,8 +149,8 @@ def test_algorithm__survives_the_death_of_one_runner_and_of_all(ray_session: Non
     try:
         algorithm.train()
         assert algorithm.env_steps == 2 * 8 * STEPS
-        one, two = ask(lambda runner: runner.sample())
-        assert not np.array_equal(one.observations, two.observations)
+        one, two = ask(lambda runner: runner.sample_day())
+        assert not np.array_equal(one.fragment.observations, two.fragment.observations)
         deaths = 0
         for victims in (1, 2):
             generations, pids = ask(lambda runner: runner.generation), ask(lambda runner: os.getpid())
@@ -164,10 +164,9 @@ def test_algorithm__survives_the_death_of_one_runner_and_of_all(ray_session: Non
             assert metrics["faults/env_runner_restarts"] == deaths
             assert 0 <= metrics["faults/lost_env_steps"] <= deaths * 8 * STEPS
             assert len(set(ask(lambda runner: runner.generation)) - set(generations)) == victims
-        layer = "pi_encoder.layers.0.weight"
         algorithm.train()
-        weights = extract_actor_weights(algorithm)[0][0].T
-        for held in ask(lambda runner: runner.module.state_dict()[layer].numpy()):
+        weights = extract_actor_weights(algorithm)[0][0]
+        for held in ask(lambda runner: runner.policy.layers[0][0]):
             np.testing.assert_array_equal(held, weights)
         assert algorithm.updates == (algorithm.env_steps - algorithm._unpaid_steps) // 8
     finally:

@@ -1,19 +1,18 @@
-"""The env runner's days: complete, in order, seeded, and refused when they are not days."""
+"""The trainer's env runner behind RLlib's interface: its days, metrics, state, and those of others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode
 
 from gaelp_rl.config.training import TrainingConfig
-from gaelp_rl.errors import ConfigError, DataError
-from gaelp_rl.training.env_runner import BatchedEnvRunner, compute_info_means, make_world_seeds
+from gaelp_rl.training.day_sampler import SampledDay
+from gaelp_rl.training.env_runner import BatchedEnvRunner
+from gaelp_rl.training.fragment import ArrayFragment
 from gaelp_rl.training.setup import make_algorithm_config
-from tests.gaelp_rl.training.toy_env import DAYS, STEPS, ToyVectorEnv, make_toy_env
+from tests.gaelp_rl.training.toy_env import DAYS, STEPS, make_toy_env
 
 _TRAINING = TrainingConfig(worlds_per_env_runner=4, hidden_sizes=(8,), replay_capacity=960)
 
@@ -87,48 +86,28 @@ def test_env_runner__reports_means_of_what_the_environment_says() -> None:
     assert rollout["soft_score"].peek() == pytest.approx(day.rewards.mean(), rel=1e-5)
 
 
-def test_world_seeds__all_differ() -> None:
-    """Across runners, generations, restarts and worlds; the same call gives the same seeds."""
-    keys = [(seed, runner, generation, steps) for seed in (0, 1) for runner in (0, 1) for generation in (0, 1)
-            for steps in (0, 24)]  # fmt: skip
-    seeds = [world for key in keys for world in make_world_seeds(*key, 8)]
-    assert len(set(seeds)) == len(seeds) == 128
-    assert make_world_seeds(0, 0, 0, 0, 8) == seeds[:8]
+def test_env_runner__keeps_the_metrics_of_days_that_others_sampled() -> None:
+    """Steps and episodes add up; what the environments reported is the mean over them. It has no worlds itself."""
+    runner = _make_runner()
+    runner.drop_env()
+    days = [SampledDay(_make_fragment(reward), {"hit": reward}, 1.0) for reward in (1.0, 3.0)]
+    runner.report(days)
+    metrics = runner.get_metrics()
+    assert metrics["num_env_steps_sampled"].peek() == 2 * 4 * STEPS
+    assert metrics["num_episodes"].peek() == 8
+    assert metrics["rollout"]["hit"].peek() == 2.0
+    assert metrics["episode_return_mean"].peek() == pytest.approx(2.0 * STEPS)
+    assert "worlds" not in runner.get_state()
+    with pytest.raises(RuntimeError, match="remote ones sample"):
+        runner.sample()
 
 
-def test_info_means__by_hand() -> None:
-    infos = [
-        {"reward_terms": {"clicks": np.array([1.0, 3.0])}, "fho": np.array([0.5, 0.7]), "text": ["a", "b"]},
-        {"reward_terms": {"clicks": np.array([2.0, 2.0])}, "final_obs": np.zeros((2, 3))},
-    ]
-    assert compute_info_means(infos, 2) == {"clicks": 4.0, "fho": pytest.approx(0.6)}
-
-
-class _BadEnv(ToyVectorEnv):
-    def __init__(self, fault: str, num_envs: int) -> None:
-        super().__init__(num_envs, AutoresetMode.NEXT_STEP if fault == "mode" else AutoresetMode.SAME_STEP)
-        self._fault = fault
-
-    def step(self, actions: Any) -> Any:
-        observation, reward, terminated, truncated, infos = super().step(actions)
-        if self._fault == "nan":
-            reward[2] = np.nan
-        if self._fault == "ragged":
-            truncated[0] = self._step == 5
-        return observation, reward, terminated, truncated, infos
-
-
-@pytest.mark.parametrize(
-    ("fault", "error", "says"),
-    [
-        ("nan", DataError, "rewards of world 2 at step 0"),
-        ("ragged", DataError, "1 of 4 worlds ended at step 5"),
-        ("mode", ConfigError, "SAME_STEP"),
-    ],
-)
-def test_env_runner__refuses_environments_without_whole_days(fault: str, error: type, says: str) -> None:
-    def make(context: Mapping[str, Any]) -> ToyVectorEnv:
-        return _BadEnv(fault, context["num_envs"])
-
-    with pytest.raises(error, match=says):
-        _make_runner(make).sample()
+def _make_fragment(reward: float) -> ArrayFragment:
+    steps = np.zeros((STEPS, 4), dtype=np.float32)
+    return ArrayFragment(
+        np.zeros((STEPS + 1, 4, 10), dtype=np.float32),
+        np.zeros((STEPS, 4, 2), dtype=np.float32),
+        steps + reward,
+        steps,
+        np.zeros(4, dtype=np.bool_),
+    )
