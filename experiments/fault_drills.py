@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments.sprint_folder import SprintRecord
 from experiments.sprint_process import CHECKPOINT_EVERY, SprintProcess, list_numbers
-from experiments.training_loop import SprintRecord
 from experiments.worlds import ENV_NAME, make_env_creator, make_training_config
 from gaelp_rl.config.loading import load_config
 from gaelp_rl.config.sprint import SprintConfig

@@ -26,7 +26,7 @@ from experiments.evaluate import Judgement, evaluate_families, make_results_meta
 from experiments.planners import TRUTH_INFORMED, make_comparator_planner, make_policy_planner, resolve_planner
 from experiments.progress import WorkProgress, make_console
 from experiments.sprint import choose_weights, train_policy
-from experiments.training_loop import SprintFolder, SprintRecord
+from experiments.sprint_folder import SprintFolder, SprintRecord
 from experiments.validation import Validator
 from gaelp_rl.config.sprint import SprintConfig, load_sprint_config
 from gaelp_rl.control.registry import COMPARATORS

@@ -30,7 +30,8 @@ from experiments.planners import TRUTH_INFORMED, make_comparator_planner, make_p
 from experiments.preflight import run_preflight
 from experiments.progress import WorkProgress, make_console
 from experiments.score_runs import log_scores
-from experiments.training_loop import SprintFolder, SprintRecord, TrainingLoop
+from experiments.sprint_folder import SprintFolder, SprintRecord
+from experiments.training_loop import TrainingLoop
 from experiments.validation import Validator
 from experiments.worlds import ENV_NAME, make_env_creator, make_training_config
 from gaelp_rl.config.market import load_family

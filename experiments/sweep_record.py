@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from experiments.progress import WorkProgress
+from experiments.run_record import RunRecord
 from gaelp_rl.config.tracking import TrackingConfig
-from gaelp_rl.errors import CheckpointError
 from gaelp_rl.tracking import Tracker, resume_run
 
 __all__ = ["SweepObserver", "SweepRecord"]
@@ -19,43 +18,14 @@ _METRICS = ("score", "score_se", "episodes")
 
 
 @dataclass
-class SweepRecord:
-    """MLflow's identifiers of a sweep, kept as JSON.
+class SweepRecord(RunRecord):
+    """MLflow's identifiers of a sweep.
 
     Attributes:
-        run_id: of the parent run.
         children: of the trials' runs, by trial.
     """
 
-    run_id: str
     children: dict[str, str] = field(default_factory=dict)
-
-    def save(self, path: Path) -> None:
-        """Writes it whole or not at all.
-
-        Raises:
-            CheckpointError: the disk refuses.
-        """
-        partial = path.with_suffix(".partial")
-        try:
-            partial.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            msg = f"{path} cannot be written ({error}): free some space, then go on with --resume"
-            raise CheckpointError(msg) from error
-
-    @staticmethod
-    def load(path: Path) -> SweepRecord:
-        """Reads it.
-
-        Raises:
-            CheckpointError: it is missing or damaged.
-        """
-        try:
-            return SweepRecord(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            msg = f"{path} cannot be read ({error}): there is no sweep to resume; start it without --resume"
-            raise CheckpointError(msg) from error
 
 
 class SweepObserver:

@@ -2,129 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
 import resource
-import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from experiments.candidates import ScaledNetwork, drop_snapshots_after, save_snapshot
 from experiments.progress import WorkProgress
+from experiments.sprint_folder import SprintFolder, SprintRecord
 from experiments.stop_request import StopRequest
 from experiments.validation import Validator
-from gaelp_rl.config.sprint import SETTINGS_FILE, SprintConfig, dump_settings
-from gaelp_rl.errors import CheckpointError, ResourceError
+from gaelp_rl.config.sprint import SprintConfig
+from gaelp_rl.errors import ResourceError
 from gaelp_rl.policy import MlpNetwork
 from gaelp_rl.tracking import Tracker
 from gaelp_rl.training.algorithm import FastSAC
-from gaelp_rl.training.checkpoint import find_latest_checkpoint, list_checkpoints
+from gaelp_rl.training.checkpoint import list_checkpoints
 from gaelp_rl.training.export import extract_actor_weights
 from gaelp_rl.training.metrics import collect_training_metrics
 
-__all__ = ["SprintFolder", "SprintRecord", "TrainingLoop"]
-
-
-@dataclass
-class SprintRecord:
-    """What a resumed run needs besides its checkpoint; kept as JSON beside it.
-
-    Attributes:
-        run_id: MLflow's identifier of the run.
-        curve: by validation, ``episodes`` and the FHO of every family.
-    """
-
-    run_id: str
-    curve: list[dict[str, float]]
-
-    def save(self, path: Path) -> None:
-        """Writes it whole or not at all.
-
-        Raises:
-            CheckpointError: the disk refuses; the record before is intact.
-        """
-        try:
-            _write_whole(path, json.dumps(asdict(self), indent=1))
-        except OSError as error:
-            msg = f"{path} cannot be written ({error}): free some space, then go on with --resume latest"
-            raise CheckpointError(msg) from error
-
-    @staticmethod
-    def load(path: Path) -> SprintRecord:
-        """Reads it.
-
-        Raises:
-            CheckpointError: it is missing or damaged.
-        """
-        try:
-            return SprintRecord(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            msg = f"{path} cannot be read ({error}): the run cannot be resumed; start it anew without --resume"
-            raise CheckpointError(msg) from error
-
-
-class SprintFolder:
-    """Where a sprint keeps what.
-
-    Attributes:
-        root: the run's folder.
-        checkpoints: training checkpoints.
-        snapshots: weights of the newest validations.
-        record: the ``SprintRecord``.
-        policy: the exported artefact.
-        report: the evaluation report.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.checkpoints = root / "checkpoints"
-        self.snapshots = root / "snapshots"
-        self.record = root / "run.json"
-        self.policy = root / "policy"
-        self.report = root / "report"
-
-    def start(self, config: SprintConfig, console: Console) -> None:
-        """Makes the folder, removes an earlier run's checkpoints and writes the settings.
-
-        Checkpoints are numbered by episodes: those of two runs in one folder would be taken for each other.
-
-        Raises:
-            ResourceError: the folder cannot be written.
-        """
-        if list_checkpoints(self.checkpoints):
-            console.print(f"a new run in {self.root}: it replaces the checkpoints of the one before")
-        try:
-            for folder in (self.checkpoints, self.snapshots):
-                if folder.exists():
-                    shutil.rmtree(folder)
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"run folder {self.root} cannot be used ({error}): choose another with --out"
-            raise ResourceError(msg) from error
-        self.save_settings(config)
-
-    def save_settings(self, config: SprintConfig) -> None:
-        """Writes the settings, which a resumed run starts from.
-
-        Raises:
-            ResourceError: the folder cannot be written.
-        """
-        try:
-            _write_whole(self.root / SETTINGS_FILE, dump_settings(config))
-        except OSError as error:
-            msg = f"run folder {self.root} cannot be written ({error}): free space, or choose another with --out"
-            raise ResourceError(msg) from error
-
-    def find_checkpoint(self, resume: str) -> Path:
-        """The checkpoint that ``latest`` or a path means.
-
-        Raises:
-            CheckpointError: the run has none.
-        """
-        return find_latest_checkpoint(self.checkpoints) if resume == "latest" else Path(resume)
+__all__ = ["TrainingLoop"]
 
 
 class TrainingLoop:
@@ -267,16 +165,6 @@ class TrainingLoop:
     def _extract(self) -> MlpNetwork:
         layers = extract_actor_weights(self._algorithm)
         return MlpNetwork(tuple(weight for weight, _ in layers), tuple(bias for _, bias in layers))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Replaces a file in one step: a kill leaves the old one or the new one, never a part of it."""
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _find_next(episodes: int, every: int) -> int:

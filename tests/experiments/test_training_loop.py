@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 
@@ -11,11 +10,12 @@ import pytest
 from rich.console import Console
 
 from experiments import training_loop
-from experiments.training_loop import SprintFolder, SprintRecord, TrainingLoop
+from experiments.sprint_folder import SprintFolder, SprintRecord
+from experiments.training_loop import TrainingLoop
 from experiments.validation import FamilyValidation, Validation
 from gaelp_rl.config.loading import load_config
 from gaelp_rl.config.sprint import SprintConfig
-from gaelp_rl.errors import CheckpointError, ResourceError
+from gaelp_rl.errors import ResourceError
 from gaelp_rl.training.checkpoint import list_checkpoints, save_checkpoint
 
 
@@ -131,34 +131,6 @@ def test_new_run__replaces_the_checkpoints_of_the_one_before(tmp_path):
         _make_loop(folder, SprintRecord("second", []), _Algorithm(stop_at=50)).run()
     assert folder.find_checkpoint("latest").name.endswith("-0000000050")
     assert SprintRecord.load(folder.record).run_id == "second"
-
-
-def test_record__that_is_damaged_says_how_to_go_on(tmp_path):
-    path = tmp_path / "run.json"
-    for text in (None, "{", '{"run_id": "a"}', "[]"):
-        if text is not None:
-            path.write_text(text)
-        with pytest.raises(CheckpointError, match="without --resume"):
-            SprintRecord.load(path)
-
-
-def test_record__that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
-    path = tmp_path / "run.json"
-    SprintRecord("kept", []).save(path)
-
-    def refuse(*arguments: object, **options: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(CheckpointError, match="No space left"):
-        SprintRecord("lost", []).save(path)
-    assert SprintRecord.load(path).run_id == "kept"
-
-
-def test_folder__that_is_a_file_is_refused(tmp_path):
-    (tmp_path / "run").write_text("")
-    with pytest.raises(ResourceError, match="--out"):
-        _start(tmp_path)
 
 
 def test_loop__tells_mlflow_the_newest_checkpoint(tmp_path):
