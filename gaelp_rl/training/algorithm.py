@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.algorithms.sac import SAC, SACConfig
-from ray.rllib.core import COMPONENT_ENV_RUNNER, COMPONENT_LEARNER_GROUP, DEFAULT_MODULE_ID
+from ray.rllib.algorithms.sac import SAC
+from ray.rllib.core import COMPONENT_LEARNER_GROUP, DEFAULT_MODULE_ID
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
@@ -26,61 +25,29 @@ from ray.rllib.utils.metrics import (
 from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from gaelp_rl.config.training import TrainingConfig
-from gaelp_rl.errors import CheckpointError, ConfigError, ResourceError
+from gaelp_rl.errors import CheckpointError
 from gaelp_rl.rewards.lagrangian import LagrangeMultiplier, compute_constrained_reward
+from gaelp_rl.training.algorithm_config import FastSACConfig, copy_without_env_runners
 from gaelp_rl.training.checkpoint import load_checkpoint, read_part_hashes, save_checkpoint
+from gaelp_rl.training.checkpoint_parts import (
+    COUNTERS_KEY,
+    NOT_IN_CHECKPOINTS,
+    REPLAY_KEY,
+    hash_parts,
+    join_parts,
+    split_parts,
+)
 from gaelp_rl.training.day_collector import DayCollector
-from gaelp_rl.training.day_sampler import SampledDay
 from gaelp_rl.training.env_runner import WORLDS_KEY
 from gaelp_rl.training.fragment import ArrayFragment
-from gaelp_rl.training.learner import FastSACLearner, make_learner_batch
+from gaelp_rl.training.learner import make_learner_batch
 from gaelp_rl.training.remote_env_runner import RunnerSettings
 from gaelp_rl.training.replay import ArrayPrioritizedReplay, ReplaySettings
 from gaelp_rl.training.start_up import compile_kernels, load_node_cpus, start_env_runners
-from gaelp_rl.training.state_codec import compute_state_hash
 
-__all__ = ["FastSAC", "FastSACConfig", "compute_importance_exponent"]
+__all__ = ["FastSAC", "compute_importance_exponent"]
 
-_STATE_KEY, _REPLAY_KEY, _GENERATION_KEY = "fast_sac", "replay", "generation"
-_PARTS = (_STATE_KEY, _REPLAY_KEY, COMPONENT_LEARNER_GROUP)
-_NOT_IN_CHECKPOINTS = "metrics_logger"
-_MOST_DAYS_WITHOUT_SAMPLE = 20
-_LONGEST_WITHOUT_SAMPLE_S = 180.0
-_PAUSE_WITHOUT_SAMPLE_S = 1.0
-
-
-class FastSACConfig(SACConfig):
-    """SAC's config plus a ``TrainingConfig``, from which ``make_algorithm_config`` fills the rest."""
-
-    def __init__(self, algo_class: type | None = None) -> None:
-        super().__init__(algo_class=algo_class or FastSAC)
-        self.fast_sac = TrainingConfig().model_dump()
-        self.action_penalty = 0.0
-        self.critic_warmup_updates = 0
-        self.torch_threads = 1
-
-    def fast(self, training: TrainingConfig) -> Self:
-        """Takes over the settings that RLlib does not know."""
-        self.fast_sac = training.model_dump()
-        self.action_penalty = training.action_penalty
-        self.critic_warmup_updates = training.critic_warmup_updates
-        self.torch_threads = training.torch_threads
-        return self
-
-    def validate(self) -> None:
-        """Refuses what the fused update cannot do.
-
-        Raises:
-            ConfigError: more than one learner is asked for.
-        """
-        super().validate()
-        if self.num_learners > 1:
-            msg = f"num_learners is {self.num_learners}; FastSAC updates in one learner: use 0 or 1, or stock SAC"
-            raise ConfigError(msg)
-
-    def get_default_learner_class(self) -> type[FastSACLearner]:
-        """The fused learner."""
-        return FastSACLearner
+_GENERATION_KEY = "generation"
 
 
 def compute_importance_exponent(start: float, env_steps: int, total_steps: int) -> float:
@@ -110,7 +77,7 @@ class FastSAC(SAC):
         """Builds RLlib's parts, then the replay for the spaces that the env runners report."""
         # RLlib starts all env runners at once and waits for them without end: it gets to start none.
         wanted: AlgorithmConfig = self.config
-        self.config = _copy_without_env_runners(wanted)
+        self.config = copy_without_env_runners(wanted)
         super().setup(config)
         self.config = wanted
         self.training = TrainingConfig.model_validate(self.config.fast_sac)
@@ -133,9 +100,8 @@ class FastSAC(SAC):
             step_size=training.multiplier_step_size, upper_limit=training.multiplier_limit
         )
         self.env_steps = self.episodes = self.updates = self._generation = 0
-        self._unpaid_steps = self._days_without_sample = 0
+        self._unpaid_steps = 0
         self._restarts_before = self._lost_steps_before = 0
-        self._last_sample_s = time.monotonic()
         self._collector = DayCollector(self.env_runner_group, self.config.sample_timeout_s)
 
     @property
@@ -210,7 +176,7 @@ class FastSAC(SAC):
         """
         parts = self._split_state()
         return save_checkpoint(
-            root, self.episodes, parts, hashes=_hash_parts(parts), kept=self.training.checkpoints_kept
+            root, self.episodes, parts, hashes=hash_parts(parts), kept=self.training.checkpoints_kept
         )
 
     def load_training(self, path: Path) -> None:
@@ -224,29 +190,26 @@ class FastSAC(SAC):
                 what was saved.
         """
         parts = load_checkpoint(path)
-        if not isinstance(parts, dict) or _STATE_KEY not in parts:
+        state = join_parts(parts)
+        if state is None:
             msg = f"{path} holds no training of this version: take another checkpoint, or start anew"
             raise CheckpointError(msg)
-        self.set_state(parts["rllib"] | {name: parts[name] for name in _PARTS})
+        self.set_state(state)
         self._check_restored(path, parts)
 
     def compute_part_hashes(self) -> dict[str, str]:
         """Sha256 of every part of the state as it would be saved now: what a checkpoint's manifest holds."""
-        return _hash_parts(self._split_state())
+        return hash_parts(self._split_state())
 
     def _split_state(self) -> dict[str, Any]:
-        """The state by part: counters, replay, learner, and everything else as ``rllib``."""
-        state = self.get_state(not_components=_NOT_IN_CHECKPOINTS)
-        _drop_metrics(state)
-        parts = {name: state.pop(name) for name in _PARTS}
-        return {**parts, "rllib": state}
+        return split_parts(self.get_state(not_components=NOT_IN_CHECKPOINTS))
 
     def _check_restored(self, path: Path, saved: Mapping[str, Any]) -> None:
         """Compares what is there now with the manifest's hashes; the replay only where its capacity is the same."""
         wanted, found = read_part_hashes(path), self.compute_part_hashes()
-        compared = {_STATE_KEY, COMPONENT_LEARNER_GROUP}
-        if saved[_STATE_KEY]["replay_capacity"] == self.training.replay_capacity:
-            compared.add(_REPLAY_KEY)
+        compared = {COUNTERS_KEY, COMPONENT_LEARNER_GROUP}
+        if saved[COUNTERS_KEY]["replay_capacity"] == self.training.replay_capacity:
+            compared.add(REPLAY_KEY)
         if self.has_continued_worlds:
             compared.add(WORLDS_KEY)
         wrong = sorted(name for name in compared if wanted.get(name) != found[name])
@@ -263,8 +226,8 @@ class FastSAC(SAC):
     ) -> dict[str, Any]:
         """RLlib's state plus replay, counters and multiplier."""
         state: dict[str, Any] = super().get_state(components, not_components=not_components, **kwargs)
-        if self._check_component(_STATE_KEY, components, not_components):
-            state[_STATE_KEY] = {
+        if self._check_component(COUNTERS_KEY, components, not_components):
+            state[COUNTERS_KEY] = {
                 "multiplier": self.multiplier.multiplier,
                 "env_steps": self.env_steps,
                 "episodes": self.episodes,
@@ -275,19 +238,19 @@ class FastSAC(SAC):
                 "replay_capacity": self.training.replay_capacity,
             }
             state[_GENERATION_KEY] = self._generation
-            state[_REPLAY_KEY] = self.replay.get_state()
+            state[REPLAY_KEY] = self.replay.get_state()
         return state
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Restores all of ``get_state``; env runners whose worlds are not in it start new ones."""
-        own = state.get(_STATE_KEY)
+        own = state.get(COUNTERS_KEY)
         if own is None:
             super().set_state(state)
             return
         generation = self._generation = int(state[_GENERATION_KEY]) + 1
         self.env_runner_group.foreach_env_runner(lambda runner: runner.start_generation(generation))
         super().set_state(state)
-        self.replay.set_state(state[_REPLAY_KEY])
+        self.replay.set_state(state[REPLAY_KEY])
         self.multiplier = LagrangeMultiplier(
             float(own["multiplier"]), self.training.multiplier_step_size, self.training.multiplier_limit
         )
@@ -307,36 +270,11 @@ class FastSAC(SAC):
         """RLlib's own buffer is not used."""
 
     def _sample(self) -> list[ArrayFragment]:
-        """A day of every env runner; remote ones go on with the next day while the learner works on this one."""
-        group = self.env_runner_group
         with self.metrics.log_time((TIMERS, ENV_RUNNER_SAMPLING_TIMER)):
-            if group.num_remote_workers() == 0:
-                fragments = [group.local_env_runner.sample()]
-            else:
-                days = self._fetch_days() or self._fetch_days()
-                group.local_env_runner.report(days)
-                fragments = [day.fragment for day in days]
-        self._check_sampled(bool(fragments))
+            fragments = self._collector.collect()
         if fragments:
-            self.metrics.aggregate([group.local_env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
+            self.metrics.aggregate([self.env_runner_group.local_env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
         return fragments
-
-    def _fetch_days(self) -> list[SampledDay]:
-        """Waits for the days under way, then starts the next ones; empty before the first."""
-        return self._collector.fetch()
-
-    def _check_sampled(self, has_days: bool) -> None:
-        """Waits a moment where no env runner could sample, and gives up when that lasts."""
-        now_s = time.monotonic()
-        if has_days:
-            self._days_without_sample, self._last_sample_s = 0, now_s
-            return
-        self._days_without_sample += 1
-        waited_s = now_s - self._last_sample_s
-        if self._days_without_sample > _MOST_DAYS_WITHOUT_SAMPLE and waited_s > _LONGEST_WITHOUT_SAMPLE_S:
-            msg = f"no env runner has sampled {self._days_without_sample} times in {waited_s:.0f} s: see their logs"
-            raise ResourceError(msg)
-        time.sleep(_PAUSE_WITHOUT_SAMPLE_S)
 
     def _update(self, minibatches: int) -> None:
         training = self.training
@@ -373,26 +311,4 @@ class FastSAC(SAC):
             "env_runner_restarts": self.env_runner_restarts,
             "lost_env_steps": self.lost_env_steps,
         }
-        self.metrics.log_dict(counters, key=_STATE_KEY, window=1)
-
-
-def _copy_without_env_runners(config: AlgorithmConfig) -> AlgorithmConfig:
-    copy = config.copy(copy_frozen=False)
-    copy.num_env_runners = 0
-    copy.create_env_on_local_worker = True
-    copy.freeze()
-    return copy
-
-
-def _hash_parts(parts: Mapping[str, Any]) -> dict[str, str]:
-    """Sha256 by part; of RLlib's own only the local runner's worlds, since the rest counts from its metrics."""
-    worlds = (parts["rllib"].get(COMPONENT_ENV_RUNNER) or {}).get(WORLDS_KEY)
-    return {name: compute_state_hash(parts[name]) for name in _PARTS} | {WORLDS_KEY: compute_state_hash(worlds)}
-
-
-def _drop_metrics(state: Any) -> None:
-    """Removes RLlib's metric loggers from a nested state, in place: they are a view, not a state of training."""
-    if isinstance(state, dict):
-        state.pop(_NOT_IN_CHECKPOINTS, None)
-        for part in state.values():
-            _drop_metrics(part)
+        self.metrics.log_dict(counters, key=COUNTERS_KEY, window=1)

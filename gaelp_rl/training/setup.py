@@ -11,7 +11,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.tune.registry import register_env
 
 from gaelp_rl.config.training import TrainingConfig
-from gaelp_rl.training.algorithm import FastSACConfig
+from gaelp_rl.training.algorithm_config import FastSACConfig
 from gaelp_rl.training.day_sampler import EnvCreator
 from gaelp_rl.training.env_runner import BatchedEnvRunner
 from gaelp_rl.training.module import PlainSACModule, make_model_config

@@ -16,7 +16,8 @@ from ray.rllib.algorithms.sac import SAC
 
 from gaelp_rl.config.training import TrainingConfig
 from gaelp_rl.errors import CheckpointError, ConfigError, ResourceError
-from gaelp_rl.training.algorithm import FastSAC, FastSACConfig, compute_importance_exponent
+from gaelp_rl.training.algorithm import FastSAC, compute_importance_exponent
+from gaelp_rl.training.algorithm_config import FastSACConfig
 from gaelp_rl.training.checkpoint import find_latest_checkpoint
 from gaelp_rl.training.export import compute_actor_action, extract_actor_weights
 from gaelp_rl.training.metrics import collect_training_metrics
@@ -176,12 +177,12 @@ def test_algorithm__survives_the_death_of_one_runner_and_of_all(ray_session: Non
 @pytest.mark.integration
 def test_algorithm__says_so_when_no_runner_ever_samples(algorithm: FastSAC, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run whose env runners die on every day must end, not wait for ever; one that waits for a restart must not."""
-    monkeypatch.setattr(algorithm.env_runner_group, "num_remote_workers", lambda: 1)
-    monkeypatch.setattr(algorithm, "_fetch_days", list)
-    monkeypatch.setattr("gaelp_rl.training.algorithm._PAUSE_WITHOUT_SAMPLE_S", 0.0)
+    monkeypatch.setattr(algorithm.env_runner_group, "num_remote_env_runners", lambda: 1)
+    monkeypatch.setattr(algorithm._collector, "fetch", list)
+    monkeypatch.setattr("gaelp_rl.training.day_collector._PAUSE_WITHOUT_DAY_S", 0.0)
     for _ in range(30):
         algorithm.training_step()
-    monkeypatch.setattr("gaelp_rl.training.algorithm._LONGEST_WITHOUT_SAMPLE_S", 0.0)
+    monkeypatch.setattr("gaelp_rl.training.day_collector._LONGEST_WITHOUT_DAY_S", 0.0)
     with pytest.raises(ResourceError, match="no env runner has sampled 31 times"):
         algorithm.training_step()
 
