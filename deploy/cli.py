@@ -90,7 +90,7 @@ def sprint(
         str | None, typer.Option(metavar="PATH|latest", help="Go on from a checkpoint, with its settings.")
     ] = None,
     start: Annotated[
-        str | None, typer.Option("--bootstrap", metavar="REF", help="Start from an artefact of `gaelp bootstrap`.")
+        str | None, typer.Option("--bootstrap", metavar="REF|none", help="Start from an artefact of `gaelp bootstrap`.")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run is written.")] = None,
 ) -> None:

@@ -14,10 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from experiments.bootstrap_log import list_logged_plans
 from experiments.bootstrap_market import estimate_action_zero, privileged_size, roll_out_market
+from experiments.bootstrap_start import compute_fit
+from experiments.datasets import compute_family_digest
 from experiments.planners import find_reference_params, load_comparators, load_reference_params, make_controller_spec
 from experiments.progress import WorkProgress, make_console
 from gaelp_rl.bootstrap.account_log import AccountLife, make_account_lives
-from gaelp_rl.bootstrap.artefact import BootstrapArtefact, BootstrapFit, check_fit, load_bootstrap, save_bootstrap
+from gaelp_rl.bootstrap.artefact import BootstrapArtefact, save_bootstrap
 from gaelp_rl.bootstrap.transitions import ReplayedHours, TransitionDays, join_days, make_transition_days, replay_log
 from gaelp_rl.config.bootstrap import BootstrapConfig
 from gaelp_rl.config.loading import dump_config
@@ -27,8 +29,10 @@ from gaelp_rl.config.training import TrainingConfig
 from gaelp_rl.control.market_model import make_channel_priors, make_market_model
 from gaelp_rl.control.reference import ReferenceController
 from gaelp_rl.domain.channels import Channel
+from gaelp_rl.domain.hourly_report import HourlyReport
 from gaelp_rl.domain.ledger import HOURS_PER_DAY, ReportLedger
 from gaelp_rl.domain.platform_rules import make_reporting_profile
+from gaelp_rl.errors import ConfigError
 from gaelp_rl.features.actions import ACTION_NAMES, ActionReach
 from gaelp_rl.features.catalogue import OBSERVATION_SCHEMA
 from gaelp_rl.features.residual import ResidualLoop
@@ -36,59 +40,61 @@ from gaelp_rl.policy import ActionDecode, MlpNetwork, NetworkExport, Provenance,
 from gaelp_rl.response.market_fit import fit_market
 from gaelp_rl.response.observations import PlannedHour, make_account_observations
 from gaelp_rl.response.report_files import load_plans, load_reports
-from gaelp_rl.tracking import load_git_state
-from gaelp_rl.training.algorithm import FastSAC
+from gaelp_rl.tracking import RecordedDataset, load_git_state, make_environment_tags, start_run
 from gaelp_rl.training.export import read_actor_weights
 from gaelp_rl.training.offline.iql import OfflineResult, OfflineSettings, train_offline
-from gaelp_rl.training.offline.warm_start import start_from_bootstrap
 
-__all__ = ["apply_bootstrap", "compute_fit", "load_fitting_bootstrap", "make_log_days", "run_bootstrap"]
+__all__ = ["make_log_days", "run_bootstrap"]
 
 _PROJECT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
 class _LogDays:
-    days: TransitionDays
+    parts: list[TransitionDays]
     counts: dict[str, float]
 
 
 def run_bootstrap(
     reports: Path,
-    plans: Path,
+    plans: Path | None,
     bootstrap: BootstrapConfig,
     sprint: SprintConfig,
     console: Console | None = None,
 ) -> str:
-    """Writes a bootstrap artefact, and the offline policy beside it.
+    """Writes a bootstrap artefact, the offline policy beside it, and an MLflow run that holds the artefact.
 
     Args:
         reports: hourly report rows, CSV or Parquet.
-        plans: bids and budgets in force, likewise; a log without them has no actions.
+        plans: bids and budgets in force, likewise. A log without them has no actions: then all transitions
+            come from the market that its reports were calibrated to.
         bootstrap: settings of the bootstrap; its ``out`` gets ``artefact``, ``policy`` and ``market.toml``.
-        sprint: of the runs that will start from it: reach, rewards and networks.
+        sprint: of the runs that will start from it: reach, rewards and networks; and where runs are recorded.
         console: shows progress.
 
     Returns:
         The sha256 of the artefact's manifest.
 
     Raises:
+        ConfigError: there are neither plans nor rollouts to learn from.
         DataError: a file cannot be read or holds too little.
         ArtifactError: the disk refuses.
+        ResourceError: the tracking store refuses.
     """
+    if plans is None and not bootstrap.rollout_worlds:
+        msg = "without plans all transitions come from rollouts, and rollout_worlds is 0: raise it, or pass --plans"
+        raise ConfigError(msg)
     show, zone = console or make_console(), ZoneInfo(bootstrap.time_zone)
-    rows, planned = load_reports(reports).accepted, load_plans(plans)
+    rows, planned = load_reports(reports).accepted, load_plans(plans) if plans else {}
     with show.status("calibrating"), threadpool_limits(1):
-        observed = make_account_observations(rows, planned, zone)
-        family = fit_market(observed, bootstrap.name).family
-    lives = make_account_lives(rows, zone, make_reporting_profile(), family.days)
-    logged = make_log_days(lives, planned, family, bootstrap, sprint)
-    parts, counts = [logged.days], dict(logged.counts)
-    if bootstrap.rollout_worlds:
-        with show.status("rolling out the calibrated market"):
-            parts.append(roll_out_market(family, sprint, bootstrap))
-    days = join_days(parts)
-    counts |= {"rollout_days": float(days.num_days - logged.days.num_days), "transitions": float(days.rewards.size)}
+        family = fit_market(make_account_observations(rows, planned, zone), bootstrap.name).family
+    if plans:
+        lives = make_account_lives(rows, zone, make_reporting_profile(), family.days)
+        logged = make_log_days(lives, planned, family, bootstrap, sprint)
+    else:
+        show.print("no plans, so no logged actions: all transitions come from the calibrated market")
+        logged = _LogDays([], {"log_days": 0.0})
+    days, counts = _add_rollouts(logged, family, bootstrap, sprint, show)
     training = sprint.training.model_copy(update={"privileged_features": privileged_size(sprint)})
     result = _train(days, training, bootstrap, show)
     artefact = BootstrapArtefact(
@@ -98,9 +104,12 @@ def run_bootstrap(
     sha256 = save_bootstrap(bootstrap.out / "artefact", artefact)
     _export(bootstrap.out / "policy", result, sprint)
     (bootstrap.out / "market.toml").write_text(artefact.market, encoding="utf-8")
+    reference = _record(rows, family, artefact, sha256, bootstrap, sprint)
     for name, count in counts.items():
         show.print(f"{name.replace('_', ' '):>24}: {count:,.4g}")
-    show.print(f"artefact: {bootstrap.out / 'artefact'} ({sha256[:12]})\npolicy: {bootstrap.out / 'policy'}")
+    show.print(
+        f"artefact: {bootstrap.out / 'artefact'} ({sha256[:12]}), {reference}\npolicy: {bootstrap.out / 'policy'}"
+    )
     show.print(f"Next: gaelp sprint --bootstrap {bootstrap.out / 'artefact'}")
     return sha256
 
@@ -128,54 +137,52 @@ def make_log_days(
         parts.append(_select(days, is_mature))
         edges.append(hours.edge_share)
         dropped, paused = dropped + int((~is_mature).sum()), paused + without
-    joined = join_days(parts)
     counts = {
-        "log_days": float(joined.num_days),
+        "log_days": float(sum(part.num_days for part in parts)),
         "immature_days_dropped": float(dropped),
         "paused_channel_hours": float(paused),
         "clipped_action_share": float(np.mean(edges)),
     }
-    return _LogDays(joined, counts)
+    return _LogDays(parts, counts)
 
 
-def compute_fit(sprint: SprintConfig) -> BootstrapFit:
-    """What a run needs an artefact to have."""
-    training = sprint.training
-    return BootstrapFit(
-        schema=OBSERVATION_SCHEMA.hash,
-        privileged_features=privileged_size(sprint),
-        hidden_sizes=training.hidden_sizes,
-        critic_curvature=training.critic_curvature,
-        critic_layer_norm=training.critic_layer_norm,
-        max_log_bid=sprint.max_log_bid,
-        max_logit=sprint.max_logit,
-        gamma=training.gamma,
+def _add_rollouts(
+    logged: _LogDays, family: FamilyConfig, bootstrap: BootstrapConfig, sprint: SprintConfig, show: Console
+) -> tuple[TransitionDays, dict[str, float]]:
+    """All days to learn from, and the counts."""
+    parts = list(logged.parts)
+    if bootstrap.rollout_worlds:
+        with show.status("rolling out the calibrated market"):
+            parts.append(roll_out_market(family, sprint, bootstrap))
+    days = join_days(parts)
+    rolled_out = float(days.num_days) - logged.counts["log_days"]
+    return days, {**logged.counts, "rollout_days": rolled_out, "transitions": float(days.rewards.size)}
+
+
+def _record(
+    rows: Sequence[HourlyReport],
+    family: FamilyConfig,
+    artefact: BootstrapArtefact,
+    sha256: str,
+    bootstrap: BootstrapConfig,
+    sprint: SprintConfig,
+) -> str:
+    """Records the bootstrap as an MLflow run; returns the reference by which a sprint finds its artefact."""
+    hours = [row.hour.isoformat() for row in rows]
+    dataset = RecordedDataset(
+        name="account-log",
+        context="training",
+        source_type="hourly-reports",
+        source={"account": rows[0].account, "first_hour": min(hours), "last_hour": max(hours), "sha256": sha256},
+        profile={"rows": len(rows), **artefact.counts},
     )
-
-
-def load_fitting_bootstrap(sprint: SprintConfig) -> BootstrapArtefact:
-    """The artefact that a sprint names, verified.
-
-    Raises:
-        ArtifactError: it is missing, damaged, or was made for other settings.
-    """
-    artefact = load_bootstrap(Path(sprint.bootstrap))
-    check_fit(artefact.fit, compute_fit(sprint))
-    return artefact
-
-
-def apply_bootstrap(algorithm: FastSAC, sprint: SprintConfig) -> str:
-    """Starts an algorithm from the artefact that the sprint names.
-
-    Returns:
-        The sha256 of the artefact's manifest.
-
-    Raises:
-        ArtifactError: it is damaged, or was made for other settings.
-    """
-    artefact = load_fitting_bootstrap(sprint)
-    start_from_bootstrap(algorithm, artefact.weights, artefact.days, artefact.td_errors)
-    return artefact.sha256
+    with start_run(sprint.tracking, "bootstrap", make_environment_tags(_PROJECT)) as tracker:
+        tracker.set_tags({"bootstrap": sha256, "family_sha256": compute_family_digest(family)})
+        tracker.log_params(bootstrap.model_dump(mode="json", exclude={"out"}))
+        tracker.log_datasets([dataset])
+        tracker.log_metrics({f"bootstrap/{name}": count for name, count in artefact.counts.items()}, 0)
+        tracker.log_artifact(bootstrap.out / "artefact", "bootstrap")
+        return f"runs:/{tracker.run_id}/bootstrap"
 
 
 def _price(

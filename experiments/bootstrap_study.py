@@ -17,7 +17,7 @@ import numpy as np
 import ray
 from rich.table import Table
 
-from experiments.bootstrap import apply_bootstrap
+from experiments.bootstrap_start import apply_bootstrap
 from experiments.candidates import ScaledNetwork
 from experiments.progress import WorkProgress, make_console
 from experiments.sprint import start_ray

@@ -21,7 +21,7 @@ import numpy as np
 import ray
 from rich.console import Console
 
-from experiments.bootstrap import apply_bootstrap, load_fitting_bootstrap
+from experiments.bootstrap_start import apply_bootstrap, choose_bootstrap
 from experiments.candidates import Candidate, choose_candidate, load_snapshots
 from experiments.champion import SprintResult, compute_sprint_verdict, export_policy, find_incumbent, settle_champion
 from experiments.datasets import make_sprint_datasets
@@ -35,7 +35,7 @@ from experiments.training_loop import TrainingLoop
 from experiments.validation import Validator
 from experiments.worlds import ENV_NAME, make_env_creator, make_training_config
 from gaelp_rl.config.market import load_family
-from gaelp_rl.config.sprint import SprintConfig, load_sprint_config
+from gaelp_rl.config.sprint import NO_BOOTSTRAP, SprintConfig, load_sprint_config
 from gaelp_rl.control.registry import COMPARATORS
 from gaelp_rl.errors import CheckpointError, GaelpError
 from gaelp_rl.evaluation.learning_curve import LearningCurve
@@ -77,8 +77,7 @@ def run_sprint(config: SprintConfig, resume: str | None = None) -> SprintResult:
         start_ray()
     run_preflight(config, console)
     if resume is None:
-        if config.bootstrap:
-            load_fitting_bootstrap(config)  # before the folder's earlier run gives way
+        config = choose_bootstrap(config, console)  # before the folder's earlier run gives way
         folder.start(config, console)
         checkpoint = None
         tracker = start_run(config.tracking, config.out.name, make_environment_tags(_PROJECT))
@@ -154,7 +153,7 @@ def train_policy(
             folder.save_settings(config)
             worlds = "the same worlds" if algorithm.has_continued_worlds else "new worlds"
             console.print(f"resumed at {algorithm.episodes:,} episodes from {checkpoint}, in {worlds}")
-        elif config.bootstrap:
+        elif config.bootstrap not in ("", NO_BOOTSTRAP):
             sha256 = apply_bootstrap(algorithm, config)
             tracker.set_tags({"bootstrap": sha256})
             console.print(f"starts from {config.bootstrap} ({sha256[:12]}): {len(algorithm.replay):,} transitions")

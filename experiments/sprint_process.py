@@ -25,7 +25,7 @@ CHECKPOINT_EVERY = 64
 _NEVER_ENDS = 10_000_000
 _POLL_S = 0.02
 _PROJECT = Path(__file__).resolve().parents[1]
-_RESUMED = re.compile(r"resumed at ([\d,]+) episodes from .* in (the same|new) worlds", re.DOTALL)
+_RESUMED = re.compile(r"resumed at ([\d,]+) episodes from .* in (the same|new) worlds")
 
 
 def list_numbers(checkpoints: Path) -> list[int]:
@@ -109,10 +109,13 @@ class SprintProcess:
         Returns:
             Episodes that it goes on from, whether in the same worlds, and seconds since the start.
         """
-        seconds = self.wait_for(lambda: _RESUMED.search(self.printed) is not None, "resumed")
-        found = _RESUMED.search(self.printed)
+        seconds = self.wait_for(lambda: self._find_resumed() is not None, "resumed")
+        found = self._find_resumed()
         episodes, worlds = found.groups() if found else ("0", "new")
         return int(episodes.replace(",", "")), worlds == "the same", seconds
+
+    def _find_resumed(self) -> re.Match[str] | None:
+        return _RESUMED.search(" ".join(self.printed.split()))  # a console breaks lines where they are full
 
     def wait_for_end(self, timeout_s: float = 240.0) -> int | None:
         """Its exit code; None if it still runs then."""
@@ -143,6 +146,7 @@ def _make_small_settings(out: Path, records: Path) -> list[str]:
         f'tracking.artifact_root="{tracking / "artifacts"}"',
         "tracking.metric_delay_s=0",
         'families=["campaign"]',
+        'bootstrap="none"',
         "validation_worlds=8",
         f"training.episodes={_NEVER_ENDS}",
         f"training.worlds_per_env_runner={DAYS_PER_ITERATION}",

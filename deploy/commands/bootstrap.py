@@ -21,7 +21,10 @@ EPILOG = (
 
 def bootstrap(
     reports: Annotated[Path, typer.Option(metavar="PATH", help="Hourly report rows, CSV or Parquet.")],
-    plans: Annotated[Path, typer.Option(metavar="PATH", help="Bids and budgets in force, CSV or Parquet.")],
+    plans: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Bids and budgets in force, CSV or Parquet; without, no logged actions."),
+    ] = None,
     ga4: Annotated[Path | None, typer.Option(metavar="PATH", help="GA4's BigQuery export, to join.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, as TOML.")] = None,
     overrides: Overrides = None,

@@ -15,7 +15,10 @@ from gaelp_rl.config.strict import StrictModel
 from gaelp_rl.config.tracking import ArtifactTrustConfig, TrackingConfig
 from gaelp_rl.config.training import TrainingConfig
 
-__all__ = ["SETTINGS_FILE", "SprintConfig", "dump_settings", "load_sprint_config"]
+__all__ = ["NO_BOOTSTRAP", "SETTINGS_FILE", "SprintConfig", "dump_settings", "load_sprint_config"]
+
+NO_BOOTSTRAP = "none"
+"""As ``bootstrap``: start at action zero, whatever history there is."""
 
 SETTINGS_FILE = "sprint.toml"
 """What a run was started with, in the run's folder."""
@@ -42,7 +45,11 @@ class SprintConfig(StrictModel):
         (0.25, 0.5, 1.0), min_length=1, description="shares of the trained action that selection chooses from"
     )
     snapshots: int = Field(3, ge=1, le=64, description="newest validated weights that selection chooses from")
-    bootstrap: str = Field("", description="folder of a bootstrap artefact to start from; empty for none")
+    bootstrap: str = Field(
+        "",
+        description="what `gaelp bootstrap` left, to start from: a folder or runs:/RUN_ID/PATH; empty takes the one in "
+        "runs/bootstrap if there is one that fits; none starts at action zero",
+    )
     out: Path = Field(Path("runs/sprint"), description="where checkpoints, policy and report go")
 
     @field_validator("families")

@@ -115,7 +115,10 @@ def fit_demand(
     posterior = _integrate_ridge(posterior, layout, data, hyper, prior)
     win_sd = np.zeros(NUM_DEVICES)
     if observed.has_devices and not observed.has_share:
-        share, win_sd = _correct_for_wins(share, posterior, layout, data)
+        if usable.any():
+            share, win_sd = _correct_for_wins(share, posterior, layout, data)
+        else:  # what each device wins is not known either: a share of impressions says little
+            counted = _DEVICE_SHARE_COUNTS
     share_sd = np.sqrt(share * (1.0 - share) / counted + win_sd**2)
     return DemandFit(layout, posterior, prior, hyper, share, share_sd, int((~usable).sum()))
 

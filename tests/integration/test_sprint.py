@@ -42,6 +42,7 @@ def _make_overrides(out: Path, episodes: int) -> list[str]:
         f'tracking.database="{out / "mlflow.db"}"',
         f'tracking.artifact_root="{out / "artifacts"}"',
         'families=["campaign"]',
+        'bootstrap="none"',
         "validation_worlds=16",
         "residual_scales=[0.5]",
         'evaluation.families=["campaign", "mild"]',
