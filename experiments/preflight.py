@@ -94,13 +94,16 @@ def compute_needs(config: SprintConfig, capacity: Capacity) -> list[Need]:
     files = training.checkpoints_kept + 1
     memory = _compute_trainer_bytes(config) + runners * _compute_env_runner_bytes(config)
     return [
-        Need("CPUs", cpus, capacity.cpus, "", f"{runners} env runners, {share or 'a share'} each; the trainer takes 1"),
+        Need("CPUs", cpus, capacity.cpus, "", f"{runners} env runners, {share or 'a share'} each; the trainer takes 1")
+        if runners
+        else Need("CPUs", 1.0, capacity.cpus, "", "the trainer, which samples itself"),
         Need(
             "memory",
             memory / _GIB,
             capacity.memory_bytes / _GIB,
             "GiB",
-            f"{runners} x {_compute_env_runner_bytes(config) / _MIB:,.0f} MiB, replay, learner",
+            (f"{runners} x {_compute_env_runner_bytes(config) / _MIB:,.0f} MiB, " if runners else "")
+            + "replay, learner, Ray",
         ),
         Need(
             "disk",

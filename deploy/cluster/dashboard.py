@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from gaelp_rl.errors import ConfigError, ResourceError
 
-__all__ = ["Dashboard", "JobSummary", "check_address", "is_loopback"]
+__all__ = ["Dashboard", "JobSummary", "check_address", "is_loopback", "shorten_message"]
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 """Job statuses after which nothing more happens."""
@@ -26,7 +26,7 @@ class JobSummary:
     Attributes:
         job_id: what `gaelp cluster logs` and `stop` take.
         status: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED.
-        message: Ray's explanation.
+        message: Ray's explanation, without the log.
         out: where the sprint writes; empty for other jobs.
     """
 
@@ -57,6 +57,11 @@ def check_address(address: str) -> str:
         rule = "expected the dashboard's URL, such as https://ray.example.com or http://127.0.0.1:8265"
         raise ConfigError(f"address {address!r} cannot be used: {rule}")
     return url.rstrip("/")
+
+
+def shorten_message(message: str | None) -> str:
+    """Ray's explanation without the end of the log that it repeats for a failed job."""
+    return (message or "").partition(", last available logs")[0].strip()
 
 
 def is_loopback(address: str) -> bool:
@@ -107,7 +112,7 @@ class Dashboard:
             JobSummary(
                 row["submission_id"],
                 str(row.get("status", "")),
-                str(row.get("message") or ""),
+                shorten_message(row.get("message")),
                 str((row.get("metadata") or {}).get("out", "")),
             )
             for row in rows

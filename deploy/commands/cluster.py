@@ -179,6 +179,7 @@ def submit(
 
 def _follow(client: JobClient, job_id: str, address: str | None) -> None:
     """Shows a job's output until it ends, and ends this process with its exit code."""
+    from deploy.cluster.dashboard import shorten_message
     from deploy.cluster.jobs import DETACHED
 
     try:
@@ -188,7 +189,7 @@ def _follow(client: JobClient, job_id: str, address: str | None) -> None:
         _print_handles(job_id, address)
         raise typer.Exit(DETACHED) from None
     info = client.fetch_info(job_id)
-    typer.echo(f"job {job_id}: {info.status.lower()}" + (f" ({info.message.strip()})" if code else ""))
+    typer.echo(f"job {job_id}: {info.status.lower()}" + (f" ({shorten_message(info.message)})" if code else ""))
     raise typer.Exit(code)
 
 

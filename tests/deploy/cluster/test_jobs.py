@@ -8,7 +8,9 @@ import signal
 
 import pytest
 
-from deploy.cluster.jobs import _Interrupt, _Output
+from deploy.cluster.jobs import JobClient, _Interrupt, _Output
+from deploy.cluster.target import find_target
+from tests.deploy.cluster.faulty_head import LOG
 
 
 def test_output__passes_each_character_once_over_connections_that_break():
@@ -32,3 +34,14 @@ def test_interrupt__that_another_error_swallowed_is_raised_again():
         with pytest.raises(KeyboardInterrupt):
             interrupt.check()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.integration
+def test_follow__goes_on_where_a_connection_broke(start_faulty_head):
+    """Through Ray's own client: the log arrives whole, and what came before the cut only once."""
+    folder, _ = start_faulty_head("--cut")
+    printed: list[str] = []
+    client = JobClient(find_target(None, folder))
+    assert client.follow("sprint-1", printed.append) == 0
+    assert len(printed) == 2
+    assert "".join(printed) == LOG

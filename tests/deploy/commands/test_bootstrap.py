@@ -25,7 +25,7 @@ def test_bootstrap__help_names_every_file_that_it_reads() -> None:
     ("reports", "more", "says"),
     [
         (None, (), "no file .*reports.csv"),
-        ("account,channel\n", (), "column"),
+        ("account,channel\n", (), "no usable row"),
         (None, ("--set", "rollout_worlds=0"), "pass --plans"),
         (None, ("--set", "updats=3"), "updates"),
         (None, ("--set", "algorithm=cql"), "algorithm"),
