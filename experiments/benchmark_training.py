@@ -53,7 +53,7 @@ class _Rate:
 
 def measure_learner(sizes: TrainingSizes) -> list[Measurement]:
     """Milliseconds for one update of the same hidden sizes and batch, drawing from replay left out."""
-    training = sizes.training.model_copy(update={"warmup_steps": _NEVER})
+    training = sizes.training.model_copy(update={"warmup_steps": _NEVER, "critic_warmup_updates": 0})
     with _open_algorithm(training, stock=False) as algorithm:
         algorithm.train()
         ours = _time_own_learner(algorithm, training, sizes.calls) / training.updates_per_call
