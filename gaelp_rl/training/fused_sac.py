@@ -63,10 +63,10 @@ class SACLosses:
     """What an update minimises and reports; ``actor`` and what follows are None while the actor rests.
 
     Attributes:
-        critic: scalar, in graph: the sum of both critics' weighted Huber losses.
+        critic: scalar: the sum of both critics' weighted Huber losses; in graph from ``compute_losses``.
         td_errors: [n], detached, mean absolute error of both critics.
         q_mean: scalar, detached.
-        actor: scalar, in graph.
+        actor: scalar, likewise.
         log_probability: scalar, detached, mean over the minibatch.
         action_norm: scalar, detached: mean of the squared length of the deterministic action.
     """
@@ -134,15 +134,7 @@ class FusedSAC:
         """
         networks = self.networks
         alpha = networks.log_alpha.detach().exp()
-        with torch.no_grad():
-            next_actions, next_log_probability = compute_squashed_sample(
-                *self.compute_policy(batch.next_observations), next_noise
-            )
-            target_parts = networks.targets.stacked
-            next_q = self._finish_critics(
-                target_parts, self._start_critics(target_parts, batch.next_observations), next_actions
-            ).amin(0)
-            targets = batch.rewards + batch.discounts * (next_q - alpha * next_log_probability)
+        targets = self.compute_targets(batch, next_noise)
         start = self._start_critics(networks.critics.stacked, batch.observations)
         q = self._finish_critics(networks.critics.stacked, start, batch.actions)
         huber = functional.huber_loss(q, targets.expand_as(q), reduction="none")
@@ -159,6 +151,32 @@ class FusedSAC:
         return SACLosses(
             critic, td_errors, q.detach().mean(), actor, log_probability.detach().mean(), action_norm.detach()
         )
+
+    def compute_gradients(
+        self, batch: SACBatch, noise: torch.Tensor, next_noise: torch.Tensor, with_actor: bool
+    ) -> SACLosses:
+        """Fills the gradients of critics and, if asked for, actor; arguments as of ``compute_losses``.
+
+        All gradients come before any step: the policy's pass through the critics' weights as they were.
+        """
+        for parameters in (self.networks.critics, self.networks.actor):
+            if parameters.flat.grad is not None:
+                parameters.flat.grad.zero_()
+        losses = self.compute_losses(batch, noise, next_noise, with_actor)
+        total = losses.critic if losses.actor is None else losses.critic + losses.actor
+        total.backward()  # type: ignore[no-untyped-call]
+        return losses
+
+    @torch.no_grad()
+    def compute_targets(self, batch: SACBatch, next_noise: torch.Tensor) -> torch.Tensor:
+        """What the critics are to say of the minibatch, [n]: reward plus discounted soft value of the next state."""
+        alpha = self.networks.log_alpha.exp()
+        next_actions, next_log_probability = compute_squashed_sample(
+            *self.compute_policy(batch.next_observations), next_noise
+        )
+        parts = self.networks.targets.stacked
+        next_q = self._finish_critics(parts, self._start_critics(parts, batch.next_observations), next_actions).amin(0)
+        return batch.rewards + batch.discounts * (next_q - alpha * next_log_probability)
 
     def update_targets(self) -> None:
         """Moves the target critics a step of ``tau`` towards the critics."""

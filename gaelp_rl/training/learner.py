@@ -17,6 +17,7 @@ from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import TD_ERROR_KEY
 
 from gaelp_rl.errors import DataError
+from gaelp_rl.training.analytic_sac import AnalyticSAC, has_analytic_gradients
 from gaelp_rl.training.flat_parameters import FlatParameters, flatten_parameters
 from gaelp_rl.training.fused_sac import FusedSAC, SACBatch, SACLosses, SACNetworks
 from gaelp_rl.training.module import PlainSACModule
@@ -106,7 +107,8 @@ class FastSACLearner(SACTorchLearner):
             policy_features=module.pi_encoder.inputs,
             critic_curvature=module.model_config["critic_curvature"],
         )
-        self._sac = FusedSAC(networks, self.config.action_penalty, self.config.tau)
+        kind = AnalyticSAC if has_analytic_gradients(networks) else FusedSAC
+        self._sac = kind(networks, self.config.action_penalty, self.config.tau)
         self._generator = torch.Generator(self._device)
         self._generator.manual_seed(int(self.config.seed or 0))
 
@@ -214,8 +216,10 @@ class FastSACLearner(SACTorchLearner):
             (2, *minibatch.actions.shape), generator=self._generator, device=self._device, dtype=torch.float32
         )
         with_actor = self._updates >= self.config.critic_warmup_updates
-        losses = self._sac.compute_losses(minibatch, noise[0], noise[1], with_actor)
-        self._compute_gradients(losses)
+        losses = self._sac.compute_gradients(minibatch, noise[0], noise[1], with_actor)
+        if losses.log_probability is not None:
+            log_alpha = self.curr_log_alpha[_MODULE]
+            log_alpha.grad = -(losses.log_probability + self.target_entropy[_MODULE]).reshape(1)
         self.get_optimizer(_MODULE, "qf").step()
         if with_actor:
             self.get_optimizer(_MODULE, "policy").step()
@@ -223,17 +227,6 @@ class FastSACLearner(SACTorchLearner):
         self._sac.update_targets()
         self._updates += 1
         return losses
-
-    def _compute_gradients(self, losses: SACLosses) -> None:
-        """All gradients before any step: the policy's pass through the critics' weights as they were."""
-        for parameters in self._flat.values():
-            if parameters.flat.grad is not None:
-                parameters.flat.grad.zero_()
-        total = losses.critic if losses.actor is None else losses.critic + losses.actor
-        total.backward()  # type: ignore[no-untyped-call]
-        if losses.log_probability is not None:
-            log_alpha = self.curr_log_alpha[_MODULE]
-            log_alpha.grad = -(losses.log_probability + self.target_entropy[_MODULE]).reshape(1)
 
     def _log(self, losses: list[SACLosses]) -> None:
         td_errors = torch.cat([one.td_errors for one in losses])
