@@ -64,6 +64,7 @@ def run_fault_campaign(sizes: FaultSizes, out: Path, console: Console) -> list[D
         CheckpointError: training did not survive something, or lost more than it may; all is printed first.
     """
     faults = [fault for fault in sizes.disk_faults if fault == _CUT_OFF or can_mount()]
+    left_out = sorted(set(sizes.disk_faults) - set(faults))
     drills: list[Drill] = []
     total = sizes.driver_kills + sizes.runner_kills + sizes.runners + len(faults)
     with tempfile.TemporaryDirectory() as name, WorkProgress(console, "breaking things", total) as progress:
@@ -75,9 +76,11 @@ def run_fault_campaign(sizes: FaultSizes, out: Path, console: Console) -> list[D
         if sizes.driver_kills:
             drills.append(drill_driver_kills(folder / "driver", sizes.driver_kills, sizes.seed, note))
             before = sizes.driver_kills
+            _write_json(out, sizes, drills, left_out)
         if sizes.runner_kills:
             drills.append(drill_runner_kills(sizes.runner_kills, sizes.runners, sizes.seed, note))
             before += sizes.runner_kills + sizes.runners
+            _write_json(out, sizes, drills, left_out)
         for fault in faults:
             drills.append(drill_disk(folder / "disk", fault, note))
             before += 1
@@ -85,7 +88,6 @@ def run_fault_campaign(sizes: FaultSizes, out: Path, console: Console) -> list[D
     for drill in drills:
         for line in (*drill.notes, *(f"FAILED: {failure}" for failure in drill.failures)):
             console.print(f"{drill.name}: {line}")
-    left_out = sorted(set(sizes.disk_faults) - set(faults))
     if left_out:
         console.print(f"left out, since this process may not mount file systems: {', '.join(left_out)}")
     console.print(f"written to {_write_json(out, sizes, drills, left_out)}")

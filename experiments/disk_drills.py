@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import tempfile
@@ -94,18 +95,19 @@ def _check_refused(run: SprintProcess, fault: str, drill: Drill) -> None:
 def _fill(run: SprintProcess, disk: Path) -> None:
     """All but a mebibyte: too little for the next checkpoint, known before it is written."""
     del run
-    free = shutil.disk_usage(disk).free
-    (disk / "ballast").write_bytes(bytes(max(free - _MEBIBYTE, 0)))
+    _pour(disk, kept_bytes=_MEBIBYTE)
 
 
 def _fill_completely(run: SprintProcess, disk: Path) -> None:
     del run
-    with (disk / "ballast").open("wb", buffering=0) as ballast:
-        try:
-            while True:
-                ballast.write(bytes(_MEBIBYTE // 16))
-        except OSError:
-            return
+    _pour(disk, kept_bytes=0)
+
+
+def _pour(disk: Path, kept_bytes: int) -> None:
+    """Writes until only so much is free; the sprint writes at the same time, so the disk may be full before."""
+    with (disk / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while kept_bytes == 0 or shutil.disk_usage(disk).free > kept_bytes:
+            ballast.write(bytes(_MEBIBYTE // 16))
 
 
 def _take_inodes(run: SprintProcess, disk: Path) -> None:
