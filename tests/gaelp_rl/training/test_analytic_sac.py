@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ _N, _FEATURES, _ACTIONS, _POLICY_FEATURES = 64, 12, 3, 9
 
 def _make_flat(networks: int, sizes: tuple[int, ...], generator: torch.Generator) -> FlatParameters:
     """Layers of equal networks in one float64 vector, as ``flatten_parameters`` lays them out."""
-    shapes = [shape for a, b in zip(sizes, sizes[1:], strict=False) for shape in ((networks, b, a), (networks, b))]
+    shapes = [shape for a, b in itertools.pairwise(sizes) for shape in ((networks, b, a), (networks, b))]
     total = sum(torch.Size(shape).numel() for shape in shapes)
     flat = torch.nn.Parameter(0.5 * torch.randn(total, generator=generator, dtype=torch.float64))
     flat.grad = torch.full_like(flat, 7.0)  # what an update before left
