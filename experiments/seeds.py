@@ -12,6 +12,7 @@ Source: Agarwal et al. 2021, "Deep reinforcement learning at the edge of the sta
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -143,7 +144,9 @@ def _make_seed_config(config: SprintConfig, seed: int) -> SprintConfig:
 
 
 def _train_all(options: argparse.Namespace, parent: str, console: Console) -> None:
-    """Runs one process per seed, ``options.jobs`` at a time."""
+    """Runs one process per seed, ``options.jobs`` at a time, each with its share of the cores for matrix products."""
+    threads = max((os.cpu_count() or 1) // options.jobs, 1)
+    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
     command = [sys.executable, "-m", "experiments.seeds", "--out", str(options.out), "--parent", parent]
     command += ["--config", str(options.config)] if options.config else []
     command += [part for setting in options.set for part in ("--set", setting)]
@@ -156,7 +159,9 @@ def _train_all(options: argparse.Namespace, parent: str, console: Console) -> No
                 while waiting and len(running) < options.jobs:
                     seed = waiting.pop(0)
                     with (options.out / f"seed-{seed:02d}.log").open("wb") as log:
-                        running[seed] = subprocess.Popen([*command, "--only", str(seed)], stdout=log, stderr=log)
+                        running[seed] = subprocess.Popen(
+                            [*command, "--only", str(seed)], stdout=log, stderr=log, env=environment
+                        )
                 time.sleep(_POLL_S)
                 for seed in [seed for seed, process in running.items() if process.poll() is not None]:
                     _check_exit(options.out, seed, running.pop(seed).returncode)
