@@ -186,6 +186,7 @@ def start_ray() -> None:
         return
     with tracking_uri_hidden():  # workers inherit the environment, and none of them writes to the tracking store
         ray.init(
+            address="local",  # not the cluster of `gaelp cluster up`, which a plain sprint has no token for
             include_dashboard=False,
             log_to_driver=False,
             object_store_memory=_OBJECT_STORE_BYTES,

@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,10 +82,10 @@ class PrivatePostgreSQL:
         shutil.rmtree(self._root, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
-        as_postgres = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        command = [*as_postgres, str(self._binaries / program), *arguments]
+        identity: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": ()}
         done = subprocess.run(
-            command,
+            [str(self._binaries / program), *arguments],
+            **(identity if os.geteuid() == 0 else {}),
             cwd="/",
             check=False,
             stdin=subprocess.DEVNULL,
