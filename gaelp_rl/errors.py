@@ -10,7 +10,13 @@ GaelpError
 ├── ArtifactError          a policy artefact is missing, corrupt or built for something else
 ├── CheckpointError        a training checkpoint is missing, corrupt or could not be written
 ├── UnknownReferenceError  a policy, run or model reference resolves to nothing
-└── ResourceError          this machine lacks what the job needs
+├── ResourceError          this machine lacks what the job needs
+└── ConnectorError         an ad platform could not be read or written
+    ├── TransientError       ... this time: the same call may succeed
+    ├── RateLimitedError     ... yet: it says how long to wait
+    ├── AuthError            ... with these credentials
+    ├── RefusedError         ... as asked: the same call will fail again
+    └── UnknownOutcomeError  ... and whether the write was applied is not known: read back
 
 A message says what happened, the value, the rule, and the next move.
 """
@@ -23,14 +29,20 @@ from collections.abc import Iterable
 __all__ = [
     "ActionError",
     "ArtifactError",
+    "AuthError",
     "CheckpointError",
     "ConfigError",
+    "ConnectorError",
     "DataError",
     "FieldError",
     "GaelpError",
     "PlanError",
+    "RateLimitedError",
+    "RefusedError",
     "ResourceError",
     "SchemaError",
+    "TransientError",
+    "UnknownOutcomeError",
     "UnknownReferenceError",
     "suggest",
 ]
@@ -88,6 +100,51 @@ class UnknownReferenceError(GaelpError):
 
 class ResourceError(GaelpError):
     """This machine lacks what the job needs."""
+
+
+class ConnectorError(GaelpError):
+    """An ad platform could not be read or written.
+
+    Attributes:
+        platform: its name, such as ``google``.
+        code: the platform's own name or number of what went wrong.
+        request_id: what its support would ask for; empty where it gave none.
+    """
+
+    def __init__(self, platform: str, code: str, message: str, request_id: str = "") -> None:
+        self.platform = platform
+        self.code = code
+        self.request_id = request_id
+        request = f" (request {request_id})" if request_id else ""
+        super().__init__(f"{platform} {code}: {message}{request}")
+
+
+class TransientError(ConnectorError):
+    """The call failed for a reason that passes, and nothing was written."""
+
+
+class RateLimitedError(ConnectorError):
+    """The platform asks for patience; nothing was written.
+
+    Attributes:
+        wait_s: seconds until the call may be made again.
+    """
+
+    def __init__(self, platform: str, code: str, message: str, wait_s: float, request_id: str = "") -> None:
+        self.wait_s = wait_s
+        super().__init__(platform, code, f"{message}; wait {wait_s:g} s", request_id)
+
+
+class AuthError(ConnectorError):
+    """The credentials are missing, expired or lack a permission; nothing was written."""
+
+
+class RefusedError(ConnectorError):
+    """The platform will not do what it was asked; nothing was written."""
+
+
+class UnknownOutcomeError(ConnectorError):
+    """A write was sent and no answer came: it may have been applied."""
 
 
 def suggest(unknown: str, known: Iterable[str]) -> str:

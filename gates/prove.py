@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 FIXTURES = PROJECT / "gates" / "fixtures"
 BIN = Path(sys.executable).parent
 SETTINGS = str(PROJECT / "pyproject.toml")
-PACKAGES = ("deploy", "envs", "experiments", "gaelp_rl")
+PACKAGES = ("connectors", "deploy", "envs", "experiments", "gaelp_rl")
 
 PLANTED_IMPORTS = {
     "imports run one way": ("gaelp_rl/domain/known_bad.py", "import gaelp_rl.config.strict"),

@@ -20,7 +20,7 @@ UV_INDEX=$(pip_setting extra-index-url ' ')
 resolved=$(mktemp)
 trap 'rm -f "$resolved"' EXIT
 cp "$lock" "$resolved"
-"$bin/uv" pip compile pyproject.toml --extra dev --extra benchmark --generate-hashes --python-version 3.11 --quiet \
+"$bin/uv" pip compile pyproject.toml --extra dev --extra benchmark --extra sandbox --generate-hashes --python-version 3.11 --quiet \
   --no-emit-find-links --no-emit-index-url --no-header --no-annotate ${UPGRADE:+--upgrade} --output-file "$resolved"
 awk '/^[A-Za-z0-9]/ { keep = $0 !~ /^(torch|triton|nvidia-[a-z0-9-]*|cuda-[a-z0-9-]*)==/ } keep' "$resolved" > "$lock"
 echo "$lock: $(grep -c '^[A-Za-z0-9].*==' "$lock") packages; make setup installs them"

@@ -19,7 +19,7 @@ import gaelp_rl.errors
 from gaelp_rl.config import load_config
 
 PROJECT = Path(__file__).resolve().parents[1]
-PACKAGES = ("deploy", "envs", "experiments", "gaelp_rl")
+PACKAGES = ("connectors", "deploy", "envs", "experiments", "gaelp_rl")
 CONFIG_FILES = sorted((PROJECT / "experiments" / "configs").rglob("*.toml"))
 
 

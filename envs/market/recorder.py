@@ -22,7 +22,7 @@ from gaelp_rl.domain.channels import NUM_CHANNELS, NUM_DEVICES
 from gaelp_rl.domain.plans import PlanBatch
 from gaelp_rl.domain.reports import FloatArray, IntArray, ReportBatch
 
-__all__ = ["MarketRecord", "MarketRecorder"]
+__all__ = ["HourRecord", "MarketRecord", "MarketRecorder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,18 @@ class MarketRecord:
     arrivals: IntArray
 
 
+@dataclass(frozen=True, slots=True)
+class HourRecord:
+    """One hour of all worlds; fields as in ``MarketRecord``, without its axis of hours."""
+
+    impressions: IntArray
+    clicks: IntArray
+    spend_micros: IntArray
+    eligible: IntArray
+    lost_to_budget: FloatArray
+    arrivals: IntArray
+
+
 class MarketRecorder:
     """Steps a market and notes its hours."""
 
@@ -80,6 +92,12 @@ class MarketRecorder:
         self._note_hour(hour)
         self._note_arrivals(hour, after - before)
         return report, outcome
+
+    def read_last_hour(self) -> HourRecord:
+        """The hour that was stepped last."""
+        hour = self._hours[-1]
+        names = ("impressions", "clicks", "spend_micros", "eligible", "lost_to_budget")
+        return HourRecord(**{name: hour[name] for name in names}, arrivals=self._arrivals[-1])
 
     def make_record(self) -> MarketRecord:
         """All hours that were stepped."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from gaelp_rl.domain.channels import CHANNELS, DEVICES, NUM_CHANNELS, NUM_DEVICES
+from gaelp_rl.domain.channels import CHANNELS, DEVICES, NUM_CHANNELS, NUM_DEVICES, Channel
+from gaelp_rl.domain.daily_share import DailyShare
 from gaelp_rl.domain.hourly_report import HourlyReport, ReportKey
 from gaelp_rl.domain.ledger import HOURS_PER_DAY
 from gaelp_rl.domain.numbers import CensoredShare
@@ -66,6 +67,7 @@ class ReportAssembler:
         self._passed_on: dict[ReportKey, HourlyReport] = {}
         self._changed: dict[ReportKey, None] = {}
         self._day_keys: defaultdict[tuple[int, int], dict[ReportKey, None]] = defaultdict(dict)
+        self._daily_shares: defaultdict[tuple[Channel, date], dict[str, DailyShare]] = defaultdict(dict)
         self._published: dict[int, _DayShares] = {}
 
     @property
@@ -78,12 +80,16 @@ class ReportAssembler:
         local = moment.astimezone(self._time_zone)
         return (local.date() - self._first_day).days * HOURS_PER_DAY + local.hour
 
-    def assemble(self, rows: Iterable[HourlyReport], as_of: datetime) -> tuple[ReportBatch, ...]:
+    def assemble(
+        self, rows: Iterable[HourlyReport], as_of: datetime, shares: Iterable[DailyShare] = ()
+    ) -> tuple[ReportBatch, ...]:
         """Takes one snapshot and gives the batches that it completes.
 
         Args:
             rows: the rows that were read, in any order; rows already known do no harm.
             as_of: when the snapshot was taken, aware UTC.
+            shares: impression shares of whole days, where the platform publishes them so; a day
+                that has some takes its share from them and not from its rows.
 
         Returns:
             One batch (``worlds = 1``) for every ledger hour since the last call, in order: none
@@ -93,11 +99,18 @@ class ReportAssembler:
             DataError: a row of another account or currency, read after ``as_of``, or from before
                 the first day; nothing of the snapshot is kept.
         """
-        snapshot = list(rows)
+        snapshot, published = list(rows), list(shares)
         for row in snapshot:
             self._check_row(row, as_of)
+        for share in published:
+            self._check_share(share, as_of)
         for row in snapshot:
             self._keep(row)
+        for share in published:
+            of_day = self._daily_shares[share.channel, share.day]
+            known = of_day.get(share.campaign)
+            if known is None or known.as_of < share.as_of:
+                of_day[share.campaign] = share
         now = self.compute_ledger_hour(as_of)
         batches = tuple(self._make_batch(hour) for hour in range(self._hour + 1, now + 1))
         self._hour = max(self._hour, now)
@@ -122,6 +135,15 @@ class ReportAssembler:
         if row.hour.astimezone(self._time_zone).minute:
             msg = f"{where}: not the start of an hour in {self._time_zone}; check the account's time zone"
             raise DataError(msg)
+
+    def _check_share(self, share: DailyShare, as_of: datetime) -> None:
+        where = f"{share.channel} campaign {share.campaign!r}, impression share of {share.day}"
+        if share.account != self._account:
+            msg = f"{where}: account {share.account!r} given to the assembler of {self._account!r}; use one per account"
+            raise DataError(msg)
+        if share.as_of > as_of:
+            msg = f"{where}: read at {share.as_of.isoformat()}, after its snapshot of {as_of.isoformat()}"
+            raise DataError(f"{msg}; check the clock")
 
     def _keep(self, row: HourlyReport) -> None:
         """Remembers the row unless a newer reading of it is known."""
@@ -182,11 +204,23 @@ class ReportAssembler:
         if batch.hour < (day + 1) * HOURS_PER_DAY + int(self._profile.lag_hours[c]):
             return
         rows = [self._latest[key] for key in self._day_keys.get((c, day), ())]
-        shares = _compute_day_shares(day, rows)
+        published = list(self._daily_shares[CHANNELS[c], self._first_day + timedelta(days=day)].values())
+        shares = _merge_daily_shares(day, published) if published else _compute_day_shares(day, rows)
         if shares is None or shares == self._published.get(c):
             return
         self._published[c] = shares
         batch.impression_share[0, c], batch.lost_share_budget[0, c], batch.lost_share_rank[0, c] = shares[1:]
+
+
+def _merge_daily_shares(day: int, shares: list[DailyShare]) -> _DayShares:
+    """One channel's shares of a day over its campaigns, each weighted by its eligible impressions."""
+    won = sum(share.impressions for share in shares)
+    eligible = sum(share.eligible_impressions for share in shares)
+    if not eligible:
+        return (day, math.nan, math.nan, math.nan)
+    lost_to_budget = _compute_lost_share((share.eligible_impressions, share.lost_share_budget) for share in shares)
+    lost_to_rank = _compute_lost_share((share.eligible_impressions, share.lost_share_rank) for share in shares)
+    return (day, max(won / eligible, _MIN_IMPRESSION_SHARE), lost_to_budget, lost_to_rank)
 
 
 def _add_row(batch: ReportBatch, row: HourlyReport, sign: int) -> None:
@@ -214,7 +248,7 @@ def _compute_day_shares(day: int, rows: list[HourlyReport]) -> _DayShares | None
     return (day, max(won / eligible, _MIN_IMPRESSION_SHARE), lost_to_budget, lost_to_rank)
 
 
-def _compute_lost_share(parts: Iterable[tuple[int | None, CensoredShare | None]]) -> float:
+def _compute_lost_share(parts: Iterable[tuple[float | None, CensoredShare | None]]) -> float:
     """Mean lost share weighted by eligible impressions; NaN where no row reports it."""
     known = [(eligible, lost.share) for eligible, lost in parts if eligible and lost is not None]
     weight = sum(eligible for eligible, _ in known)

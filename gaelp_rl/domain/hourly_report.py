@@ -64,6 +64,7 @@ class HourlyReport:
             where the channel does not report it.
         lost_share_budget: share of eligible impressions lost to budget; None likewise.
         lost_share_rank: share of eligible impressions lost to rank; None likewise.
+        is_final: whether the platform will restate the row no more.
     """
 
     account: str
@@ -83,6 +84,7 @@ class HourlyReport:
     eligible_impressions: int | None = None
     lost_share_budget: CensoredShare | None = None
     lost_share_rank: CensoredShare | None = None
+    is_final: bool = False
 
     def __post_init__(self) -> None:
         for name in ("account", "campaign", "creative"):
@@ -182,6 +184,7 @@ def parse_hourly_report(row: Mapping[str, object]) -> HourlyReport:
         eligible_impressions=parse_count("eligible_impressions", row.get("eligible_impressions")),
         lost_share_budget=parse_share("lost_share_budget", row.get("lost_share_budget")),
         lost_share_rank=parse_share("lost_share_rank", row.get("lost_share_rank")),
+        is_final=_parse_flag(row, "is_final"),
     )
 
 
@@ -260,6 +263,13 @@ def _parse_time(row: Mapping[str, object], column: str) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:
         raise FieldError(column, raw, "is outside the calendar in UTC") from None
+
+
+def _parse_flag(row: Mapping[str, object], column: str) -> bool:
+    raw = row.get(column, False)
+    if not isinstance(raw, bool):
+        raise FieldError(column, raw, "is neither true nor false")
+    return raw
 
 
 def _parse_required_count(row: Mapping[str, object], column: str) -> int:

@@ -1,0 +1,287 @@
+"""Google Ads through ``google-ads`` (gRPC)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import google.auth.transport.requests
+import grpc
+from google.ads.googleads.client import GoogleAdsClient
+from google.ads.googleads.interceptors import ExceptionInterceptor, LoggingInterceptor, MetadataInterceptor
+from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
+from google.auth.transport.grpc import AuthMetadataPlugin
+from google.oauth2 import service_account
+from google.oauth2.credentials import Credentials as OAuthCredentials
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from connectors.credentials import GoogleCredentials
+from connectors.google.errors import SDK_ERRORS, map_error, map_operation_error
+from connectors.google.mapping import add_hour_row, make_account, make_campaigns, make_share
+from connectors.google.schema import CAPABILITIES, DEVICES, QUERIES, QUOTAS, SCOPE, TOKEN_ENDPOINT, VERSION
+from connectors.hours import ReportWindow
+from connectors.operations import Operation, Setting
+from connectors.platform import PlatformConnector
+from connectors.protocol import CheckResult
+from connectors.push import Applied
+from connectors.reports import FetchedReports
+from connectors.rows import RowCollector
+from connectors.settings import GoogleSettings
+from connectors.state import Account, AccountState
+from gaelp_rl.domain.bid_plan import PlanStatus
+from gaelp_rl.errors import ConnectorError
+
+__all__ = ["GoogleConnector"]
+
+_Answer = TypeVar("_Answer")
+_DEVICE_NUMBERS = {device: number for number, device in DEVICES.items()}
+_MAX_MESSAGE = 64 * 1024 * 1024
+
+
+class GoogleConnector(PlatformConnector):
+    """Google Ads; see ``connectors.protocol.Connector``."""
+
+    capabilities = CAPABILITIES
+    quotas = QUOTAS
+    loggers = (*PlatformConnector.loggers, "google.ads.googleads.client", "google.auth.transport.requests")
+
+    def __init__(self, settings: GoogleSettings, credentials: GoogleCredentials, **options: Any) -> None:
+        """Prepares the client; see ``PlatformConnector``."""
+        super().__init__(settings, credentials, **options)
+        self._settings = settings
+        self._customer = settings.account.replace("-", "")
+        self._credentials = credentials
+        self._developer_token = (
+            credentials.developer_token.get_secret_value() if credentials.developer_token is not None else None
+        )
+        self._login = settings.login_account.replace("-", "") or None
+        self._channel: grpc.Channel | None = None
+        self._account: Account | None = None
+        self._client = self._guard(self._make_client, writes=False)
+
+    def check(self) -> CheckResult:
+        """Verifies credentials and account with one search and one write that is only validated."""
+        account = self._fetch_account()
+        state = self.fetch_state()
+        budget = next((c for c in state.campaigns if c.daily_budget_micros), None)
+        can_write, notes = True, [] if budget else ["the account has no campaign to try a write on"]
+        if budget is not None:
+            try:
+                request = self._make_budget_request([(budget.budget_id, budget.daily_budget_micros or 0)], True)
+                self.caller.read(lambda: self._mutate(request))
+            except ConnectorError as error:
+                can_write = False
+                notes.append(str(error))
+        return CheckResult(account, (SCOPE,), can_write, tuple(notes))
+
+    def fetch_state(self) -> AccountState:
+        """Reads the account in five searches."""
+        account, as_of = self._fetch_account(), self._clock()
+        rows = [self._search(name) for name in ("campaigns", "ad_groups", "ads", "modifiers")]
+        return AccountState(account, as_of, make_campaigns(*rows))
+
+    def fetch_reports(self, window: ReportWindow) -> FetchedReports:
+        """Reads hours by ad and device, and impression share by campaign and day."""
+        account, as_of = self._fetch_account(), self._clock()
+        collector, shares = RowCollector(), []
+        for first, last in window.split(account.time_zone, CAPABILITIES.max_days_per_report):
+            for row in self._search("hours", first=first, last=last):
+                add_hour_row(collector, row, account, window, as_of)
+            found = (make_share(row, account, as_of) for row in self._search("shares", first=first, last=last))
+            shares += [share for share in found if share is not None]
+        return FetchedReports(
+            "google",
+            account.id,
+            account.currency,
+            as_of,
+            collector.make_rows(),
+            tuple(shares),
+            quarantined=tuple(collector.quarantined),
+            duplicates=collector.duplicates,
+        )
+
+    def apply(self, operations: Sequence[Operation], *, dry_run: bool) -> list[Applied]:
+        """One mutate call; operations that fail alone are told apart by partial failure."""
+        request = _REQUESTS[operations[0].target.setting](self, operations, dry_run)
+        response = self._guard(lambda: self._mutate(request), writes=not dry_run)
+        return self._list_answers(response, len(operations))
+
+    def close(self) -> None:
+        """Closes the channel that this connector opened."""
+        if self._channel is not None:
+            self._channel.close()
+
+    def _fetch_account(self) -> Account:
+        if self._account is None:
+            self._account = make_account(next(iter(self._search("account"))))
+        return self._account
+
+    def _search(self, query: str, **days: object) -> list[Any]:
+        """All rows of a query; collected before they are used, since a stream may break after its first rows."""
+        text = QUERIES[query].format(**days)
+        service = self._guard(lambda: self._make_service("GoogleAdsService"), writes=False)
+
+        def stream() -> list[Any]:
+            batches: Iterable[Any] = service.search_stream(
+                customer_id=self._customer, query=text, timeout=self._settings.timeout_s, retry=None
+            )
+            return [row for batch in batches for row in batch.results]
+
+        return self.caller.read(lambda: self._guard(stream, writes=False))
+
+    def _guard(self, call: Callable[[], _Answer], *, writes: bool) -> _Answer:
+        """No exception of the SDK gets past here."""
+        try:
+            return call()
+        except SDK_ERRORS as error:
+            raise map_error(error, self.redactor.redact, writes=writes) from None
+
+    def _mutate(self, request: Any) -> Any:
+        service, method = _METHODS[type(request).__name__]
+        call = getattr(self._make_service(service), method)
+        return call(request=request, timeout=self._settings.timeout_s, retry=None)
+
+    def _list_answers(self, response: Any, num_operations: int) -> list[Applied]:
+        answers = [Applied() for _ in range(num_operations)]
+        for detail in response.partial_failure_error.details:
+            failure = GoogleAdsFailure.deserialize(detail.value)
+            for error in failure.errors:
+                index = error.location.field_path_elements[0].index
+                answers[index] = Applied("", map_operation_error(error, "", self.redactor.redact))
+        return answers
+
+    def _make_status_request(self, operations: Sequence[Operation], dry_run: bool) -> Any:
+        request = self._make_request("MutateCampaignsRequest", dry_run)
+        for op in operations:
+            update = request.operations.add()
+            update.update.resource_name = f"customers/{self._customer}/campaigns/{op.target.campaign}"
+            update.update.status = 2 if op.intended is PlanStatus.ENABLED else 3
+            update.update_mask.CopyFrom(FieldMask(paths=["status"]))
+        return request
+
+    def _make_budgets_request(self, operations: Sequence[Operation], dry_run: bool) -> Any:
+        return self._make_budget_request([(op.target.budget_id, int(op.intended)) for op in operations], dry_run)
+
+    def _make_budget_request(self, budgets: Sequence[tuple[str, int]], dry_run: bool) -> Any:
+        request = self._make_request("MutateCampaignBudgetsRequest", dry_run)
+        for budget_id, micros in budgets:
+            update = request.operations.add()
+            update.update.resource_name = f"customers/{self._customer}/campaignBudgets/{budget_id}"
+            update.update.amount_micros = micros
+            update.update_mask.CopyFrom(FieldMask(paths=["amount_micros"]))
+        return request
+
+    def _make_bid_request(self, operations: Sequence[Operation], dry_run: bool) -> Any:
+        request = self._make_request("MutateAdGroupsRequest", dry_run)
+        for op in operations:
+            update = request.operations.add()
+            update.update.resource_name = f"customers/{self._customer}/adGroups/{op.target.ad_group}"
+            update.update.cpc_bid_micros = int(op.intended)
+            update.update_mask.CopyFrom(FieldMask(paths=["cpc_bid_micros"]))
+        return request
+
+    def _make_modifier_request(self, operations: Sequence[Operation], dry_run: bool) -> Any:
+        """Device criteria exist on every campaign, with the id 30000 (desktop), 30001 (mobile), 30002 (tablet)."""
+        request = self._make_request("MutateCampaignCriteriaRequest", dry_run)
+        for op in operations:
+            criterion = _DEVICE_CRITERIA[_DEVICE_NUMBERS[op.target.device]]
+            name = f"customers/{self._customer}/campaignCriteria/{op.target.campaign}~{criterion}"
+            update = request.operations.add()
+            update.update.resource_name = name
+            update.update.bid_modifier = int(op.intended) / 100
+            update.update_mask.CopyFrom(FieldMask(paths=["bid_modifier"]))
+        return request
+
+    def _make_request(self, name: str, dry_run: bool) -> Any:
+        request = self._client.get_type(name)
+        request.customer_id = self._customer
+        request.partial_failure = True
+        request.validate_only = dry_run
+        return request
+
+    def _make_client(self) -> GoogleAdsClient:
+        self._oauth = None if self._settings.plaintext else self._make_oauth()
+        return GoogleAdsClient(
+            credentials=self._oauth,
+            developer_token=self._developer_token,
+            login_customer_id=self._login,
+            endpoint=self._settings.endpoint or None,
+            version=VERSION,
+            use_proto_plus=False,
+        )
+
+    def _make_oauth(self) -> Any:
+        given = self._credentials
+        if given.json_key_file_path is not None:
+            subject = given.impersonated_email.get_secret_value() if given.impersonated_email else None
+            path = given.json_key_file_path.get_secret_value()
+            return service_account.Credentials.from_service_account_file(path, scopes=[SCOPE], subject=subject)
+        given.require("client_id", "client_secret", "refresh_token")
+        return OAuthCredentials(
+            None,
+            refresh_token=_reveal(given.refresh_token),
+            client_id=_reveal(given.client_id),
+            client_secret=_reveal(given.client_secret),
+            token_uri=self._settings.token_endpoint or TOKEN_ENDPOINT,
+            scopes=[SCOPE],
+        )
+
+    def _make_service(self, name: str) -> Any:
+        """The SDK's service; on loopback over a channel whose certificate is the sandbox's."""
+        if not self._settings.endpoint:
+            return self._client.get_service(name)
+        if self._channel is None:
+            self._channel = self._make_loopback_channel()
+        service = _find_service_class(name)
+        return service(transport=service.get_transport_class()(channel=self._channel))
+
+    def _make_loopback_channel(self) -> grpc.Channel:
+        options = [("grpc.max_receive_message_length", _MAX_MESSAGE)]
+        if self._settings.plaintext:
+            channel = grpc.insecure_channel(self._settings.endpoint, options)
+        else:
+            roots = Path(self._settings.ca_certificate).read_bytes() if self._settings.ca_certificate else None
+            plugin = AuthMetadataPlugin(self._oauth, google.auth.transport.requests.Request())
+            pair = grpc.composite_channel_credentials(
+                grpc.ssl_channel_credentials(roots), grpc.metadata_call_credentials(plugin)
+            )
+            channel = grpc.secure_channel(self._settings.endpoint, pair, options)
+        logger = logging.getLogger("google.ads.googleads.client")
+        return grpc.intercept_channel(
+            channel,
+            MetadataInterceptor(self._developer_token, self._login, None),
+            LoggingInterceptor(logger, VERSION, self._settings.endpoint),
+            ExceptionInterceptor(VERSION, use_proto_plus=False),
+        )
+
+
+_DEVICE_CRITERIA = {4: 30000, 2: 30001, 3: 30002}
+
+_METHODS = {
+    "MutateCampaignsRequest": ("CampaignService", "mutate_campaigns"),
+    "MutateCampaignBudgetsRequest": ("CampaignBudgetService", "mutate_campaign_budgets"),
+    "MutateAdGroupsRequest": ("AdGroupService", "mutate_ad_groups"),
+    "MutateCampaignCriteriaRequest": ("CampaignCriterionService", "mutate_campaign_criteria"),
+}
+
+_REQUESTS: dict[Setting, Callable[[GoogleConnector, Sequence[Operation], bool], Any]] = {
+    Setting.STATUS: GoogleConnector._make_status_request,
+    Setting.DAILY_BUDGET: GoogleConnector._make_budgets_request,
+    Setting.BID: GoogleConnector._make_bid_request,
+    Setting.DEVICE_MODIFIER: GoogleConnector._make_modifier_request,
+}
+
+
+def _reveal(secret: Any) -> str | None:
+    return secret.get_secret_value() if secret is not None else None
+
+
+def _find_service_class(name: str) -> Any:
+    """The SDK's client class of a service, such as ``CampaignServiceClient``."""
+    from importlib import import_module
+
+    snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+    module = import_module(f"google.ads.googleads.{VERSION}.services.services.{snake}")
+    return getattr(module, f"{name}Client")
