@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import grpc
@@ -30,7 +30,7 @@ from connectors.sandbox.account import SandboxAccount, SandboxCampaign, WriteRef
 from connectors.sandbox.faults import CallKind, Fault, FaultKind
 from connectors.sandbox.grpc_host import GrpcMethod, StatusError
 from connectors.sandbox.tokens import TokenDesk
-from connectors.sandbox.world import CellReport, SandboxWorld
+from connectors.sandbox.world import SandboxWorld
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import DEVICES, Channel, Device
 
@@ -127,8 +127,6 @@ class GoogleSandbox:
         days = _BETWEEN.search(match["where"] or "")
         with self._world.lock:
             rows = list(make(self, days and (date.fromisoformat(days[1]), date.fromisoformat(days[2])), fault))
-        if fault is not None and fault.kind is FaultKind.DUPLICATE_ROWS:
-            rows = [row for row in rows for _ in range(2)]
         limit = int(match["limit"]) if match["limit"] else len(rows)
         return [self._make_batch(fields, rows[at : at + 1000]) for at in range(0, max(min(limit, len(rows)), 1), 1000)]
 
@@ -200,28 +198,18 @@ class GoogleSandbox:
             yield {"ad_group.id": int(campaign.ad_group_id), "ad_group_ad.ad.id": int(campaign.ad_id)}
 
     def _list_hours(self, first: date, last: date, fault: Fault | None) -> Iterator[_Row]:
-        zone, world = self._account.time_zone, self._world
-        start = datetime(first.year, first.month, first.day, tzinfo=zone)
-        following = last + timedelta(days=1)
-        end = datetime(following.year, following.month, following.day, tzinfo=zone)
-        late = 1 if fault is not None and fault.kind is FaultKind.LATE_ROWS else 0
-        merged: dict[tuple[str, datetime, int], CellReport] = {}
-        for cell in world.list_cells(Channel.GOOGLE, start, end, late_hours=late):
-            local = (world.start + timedelta(hours=cell.hour)).astimezone(zone)
-            place = (cell.campaign.id, local.replace(fold=0, tzinfo=None), cell.device or 0)
-            merged[place] = _add_cells(merged[place], cell) if place in merged else cell
-        for (_, local, _), cell in merged.items():
+        for cell in self._world.list_cells(Channel.GOOGLE, (first, last), self._account.time_zone, fault=fault):
             yield {
                 **_describe(cell.campaign),
                 "ad_group_ad.ad.id": int(cell.campaign.ad_id),
-                "segments.date": local.date().isoformat(),
-                "segments.hour": local.hour,
+                "segments.date": cell.local.date().isoformat(),
+                "segments.hour": cell.local.hour,
                 "segments.device": _DEVICE_NUMBERS[DEVICES[cell.device or 0]],
                 "metrics.impressions": cell.impressions,
                 "metrics.clicks": cell.clicks,
                 "metrics.cost_micros": cell.spend_micros,
                 "metrics.conversions": float(cell.conversions),
-                "metrics.conversions_value": cell.conversions * world.conversion_value_micros / 1e6,
+                "metrics.conversions_value": cell.conversions * self._world.conversion_value_micros / 1e6,
             }
 
     def _list_modifiers(self, days: object, fault: Fault | None) -> Iterator[_Row]:
@@ -335,19 +323,6 @@ def _describe(campaign: SandboxCampaign) -> dict[str, Any]:
         "campaign.name": campaign.name,
         "campaign.status": 2 if campaign.status is PlanStatus.ENABLED else 3,
     }
-
-
-def _add_cells(first: CellReport, second: CellReport) -> CellReport:
-    """Both passes of an hour that the clocks go through twice, as one row."""
-    return CellReport(
-        first.campaign,
-        first.device,
-        first.hour,
-        first.impressions + second.impressions,
-        first.clicks + second.clicks,
-        first.spend_micros + second.spend_micros,
-        first.conversions + second.conversions,
-    )
 
 
 def _assign(message: Any, path: list[str], content: Any) -> None:

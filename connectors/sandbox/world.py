@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ import numpy as np
 from connectors.money import compute_unit_micros
 from connectors.operations import Setting
 from connectors.sandbox.account import SandboxAccount, SandboxCampaign
+from connectors.sandbox.faults import Fault, FaultKind
 from connectors.sandbox.market import HourOutcome, SandboxMarket
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import CHANNELS, DEVICES, NUM_DEVICES, Channel
@@ -52,7 +54,7 @@ class CellReport:
     Attributes:
         campaign: whose.
         device: index; None where the channel does not split.
-        hour: of the market.
+        local: start of the hour by the report's wall clock.
         impressions: shown.
         clicks: among them.
         spend_micros: paid.
@@ -61,11 +63,31 @@ class CellReport:
 
     campaign: SandboxCampaign
     device: int | None
-    hour: int
+    local: datetime
     impressions: int
     clicks: int
     spend_micros: Micros
     conversions: int
+
+    def add(self, other: CellReport) -> CellReport:
+        """Both passes of an hour that the clocks go through twice, as one row."""
+        return replace(
+            self,
+            impressions=self.impressions + other.impressions,
+            clicks=self.clicks + other.clicks,
+            spend_micros=self.spend_micros + other.spend_micros,
+            conversions=self.conversions + other.conversions,
+        )
+
+    def halve(self) -> CellReport:
+        """The cell as it looked while it was still being counted."""
+        return replace(
+            self,
+            impressions=-(-self.impressions // 2),
+            clicks=self.clicks // 2,
+            spend_micros=self.spend_micros // 2,
+            conversions=self.conversions // 2,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,57 +151,77 @@ class SandboxWorld:
                 self.hour += 1
 
     def list_cells(
-        self, channel: Channel, start: datetime, end: datetime, *, device_split: bool = True, late_hours: int = 0
+        self,
+        channel: Channel,
+        days: tuple[date, date],
+        zone: ZoneInfo,
+        *,
+        device_split: bool = True,
+        fault: Fault | None = None,
     ) -> list[CellReport]:
-        """What a channel reports now about the hours from ``start`` up to ``end``.
+        """What a channel reports now about whole days, both included.
 
         Args:
             channel: whose.
-            start: aware UTC.
-            end: aware UTC.
+            days: first and last.
+            zone: whose days and hours.
             device_split: sums over devices where not.
-            late_hours: how much later than usual hours appear.
+            fault: one that concerns rows.
 
         Returns:
             Cells with impressions, by hour, campaign and device.
         """
-        c = CHANNELS.index(channel)
-        first = max(round((start - self.start) / _HOUR), 0)
-        reported = self.hour - PLATFORM_RULES[channel].lag_hours - late_hours
-        last = min(round((end - self.start) / _HOUR), reported)
+        kind = fault.kind if fault else None
+        lag = PLATFORM_RULES[channel].lag_hours + (kind is FaultKind.LATE_ROWS)
+        first = max(self._find_hour(days[0], zone), 0)
+        last = min(self._find_hour(days[1] + timedelta(days=1), zone), self.hour - lag)
         if last <= first:
             return []
-        counts = np.stack(
-            [
-                np.stack([getattr(hour, name)[:, c] for hour in self.history[first:last]])
-                for name in ("impressions", "clicks", "spend_micros")
-            ]
-            + [self._count_conversions(c, first, last)]
-        )
-        if not device_split:
-            counts = counts.sum(axis=3, keepdims=True)
-        campaigns = list(self.accounts[channel].campaigns.values())
-        return [
-            CellReport(campaigns[i], int(d) if device_split else None, first + int(h), *counts[:, h, i, d].tolist())
-            for h, i, d in zip(*counts[0].nonzero(), strict=True)
-        ]
+        cells = self._make_cells(channel, first, last, zone, device_split=device_split)
+        if kind is FaultKind.UNFINISHED_ROWS:
+            cells = [cell.halve() if cell.local == cells[-1].local else cell for cell in cells]
+        return [cell for cell in cells for _ in range(2)] if kind is FaultKind.DUPLICATE_ROWS else cells
 
-    def list_event_counts(self, channel: Channel, start: datetime, end: datetime) -> list[tuple[int, int, int, int]]:
-        """Conversions by the hour in which they happen: (hour, campaign index, device index, count).
+    def _make_cells(
+        self, channel: Channel, first: int, last: int, zone: ZoneInfo, *, device_split: bool
+    ) -> list[CellReport]:
+        c = CHANNELS.index(channel)
+        names = ("impressions", "clicks", "spend_micros")
+        counts = [np.stack([getattr(hour, name)[:, c] for hour in self.history[first:last]]) for name in names]
+        table = np.stack([*counts, self._count_conversions(c, first, last)])
+        if not device_split:
+            table = table.sum(axis=3, keepdims=True)
+        campaigns = list(self.accounts[channel].campaigns.values())
+        locals_ = [
+            (self.start + hour * _HOUR).astimezone(zone).replace(tzinfo=None, fold=0) for hour in range(first, last)
+        ]
+        cells: dict[tuple[datetime, int, int], CellReport] = {}
+        for h, i, d in zip(*(where.tolist() for where in table[0].nonzero()), strict=True):
+            cell = CellReport(campaigns[i], d if device_split else None, locals_[h], *table[:, h, i, d].tolist())
+            place = (locals_[h], i, d)
+            cells[place] = cells[place].add(cell) if place in cells else cell
+        return list(cells.values())
+
+    def _find_hour(self, day: date, zone: ZoneInfo) -> int:
+        """The market's hour at which a day begins."""
+        return round((datetime(day.year, day.month, day.day, tzinfo=zone) - self.start) / _HOUR)
+
+    def list_event_counts(self, channel: Channel, days: tuple[date, date]) -> list[tuple[datetime, int, int, int]]:
+        """Conversions by the hour in which they happen: (wall clock, campaign index, device index, count).
 
         GA4 shows an hour once its data are as old as the channel's conversion lag says.
         """
         c = CHANNELS.index(channel)
         lag = PLATFORM_RULES[channel].conversion_lag_hours
-        first = round((start - self.start) / _HOUR)
-        last = min(round((end - self.start) / _HOUR), self.hour - lag)
-        counts: dict[tuple[int, int, int], int] = {}
+        first = self._find_hour(days[0], self.time_zone)
+        last = min(self._find_hour(days[1] + timedelta(days=1), self.time_zone), self.hour - lag)
+        counts: Counter[tuple[datetime, int, int]] = Counter()
         for hour, outcome in enumerate(self.history):
             own = outcome.conversions[outcome.conversions[:, 1] == c]
             for campaign, _, device, age in own.tolist():
-                event = hour + age
-                if first <= event < last:
-                    counts[event, campaign, device] = counts.get((event, campaign, device), 0) + 1
+                if first <= hour + age < last:
+                    local = (self.start + (hour + age) * _HOUR).astimezone(self.time_zone)
+                    counts[local.replace(tzinfo=None, fold=0), campaign, device] += 1
         return [(*place, count) for place, count in sorted(counts.items())]
 
     def list_day_shares(self, channel: Channel, days: list[date]) -> list[DayShare]:
