@@ -164,7 +164,7 @@ class Caller:
                     refreshed = True
                     self._refresh()
                 else:
-                    self._wait(self._compute_wait(error, attempt, repeatable))
+                    self.wait(self._compute_wait(error, attempt, repeatable))
                     attempt += 1
                 self.num_retries += 1
 
@@ -188,13 +188,14 @@ class Caller:
             message = f"{fullest.used:g} of {fullest.limit.amount:g} units of {name} are used"
             raise RateLimitedError(self._platform, f"own quota {name}", message, wait)
         if wait > 0.0:
-            self._wait(wait)
+            self.wait(wait)
         now = self._timer.monotonic()
         for window in self._windows:
             window.advance(now)
             window.entries.append((now, cost))
             window.used += cost
 
-    def _wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
+        """Waits, and counts it."""
         self.waited_s += seconds
         self._timer.sleep(seconds)

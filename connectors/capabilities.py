@@ -58,6 +58,7 @@ class Capabilities:
         max_days_per_report: days that one report call may span.
         day_over_delivery: most that a day may spend, as a multiple of the daily budget.
         period_days: days over which the budget binds on average.
+        one_campaign_a_call: settings whose calls may not mix campaigns.
     """
 
     platform: str
@@ -76,6 +77,7 @@ class Capabilities:
     max_days_per_report: int
     day_over_delivery: float
     period_days: float
+    one_campaign_a_call: frozenset[Setting] = frozenset()
 
     def is_final(self, hour: datetime, as_of: datetime) -> bool:
         """Whether what ``as_of`` said of the hour that starts at ``hour`` stays."""

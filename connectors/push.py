@@ -10,7 +10,7 @@ from typing import Protocol
 
 from connectors.calls import Caller
 from connectors.capabilities import Capabilities
-from connectors.operations import LOWERING, Operation, Target, compute_rank, list_settings, plan_operations
+from connectors.operations import LOWERING, Operation, Setting, Target, compute_rank, list_settings, plan_operations
 from connectors.state import AccountState
 from gaelp_rl.domain.bid_plan import ChannelPlan, PlanStatus
 from gaelp_rl.errors import ConnectorError, RefusedError, UnknownOutcomeError
@@ -201,12 +201,16 @@ class _Push:
                 self._settle(target, Outcome.REFUSED, "held back: what should have lowered spend was refused")
 
     def _list_batches(self, operations: Sequence[Operation]) -> Iterator[list[Operation]]:
-        sizes = self._writer.capabilities.batch_size
-        by_setting = sorted(operations, key=lambda op: op.target.setting)
-        for setting, group in groupby(by_setting, key=lambda op: op.target.setting):
-            batch = list(group)
-            for at in range(0, len(batch), sizes[setting]):
-                yield batch[at : at + sizes[setting]]
+        capabilities = self._writer.capabilities
+
+        def find_call(op: Operation) -> tuple[str, str]:
+            setting = op.target.setting
+            return setting, op.target.campaign if setting in capabilities.one_campaign_a_call else ""
+
+        for (setting, _), group in groupby(sorted(operations, key=find_call), key=find_call):
+            batch, size = list(group), capabilities.batch_size[Setting(setting)]
+            for at in range(0, len(batch), size):
+                yield batch[at : at + size]
 
     def _send(self, batch: Sequence[Operation], *, dry_run: bool) -> None:
         writer = self._writer

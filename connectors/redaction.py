@@ -14,7 +14,8 @@ from gaelp_rl.config.redaction import redact
 __all__ = ["Redactor"]
 
 _PARAMETERS = (
-    "access_token|appsecret_proof|client_secret|code|developer_token|fb_exchange_token|refresh_token|secret|input_token"
+    "access_token|appsecret_proof|client_secret|code|developer_token|"
+    "fb_exchange_token|input_token|refresh_token|secret|sig"
 )
 _ASSIGNED = re.compile(rf"(?P<before>[?&\s'\"](?:{_PARAMETERS})['\"]?\s?[=:]\s?['\"]?)(?P<secret>[^&\s'\",}}]+)")
 _BEARER = re.compile(r"(?P<before>\bBearer\s+)(?P<secret>[^\s'\",]+)", re.IGNORECASE)

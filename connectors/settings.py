@@ -117,9 +117,11 @@ class MicrosoftSettings(PlatformSettings):
     Attributes:
         account: account id (a number, not the account's name ``F...``).
         customer: customer id.
+        token_endpoint: a loopback OAuth endpoint; empty for Microsoft's.
     """
 
     customer: str = ""
+    token_endpoint: Endpoint = ""
 
 
 class Ga4Settings(PlatformSettings):

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
-import google.auth.transport.requests
 import grpc
 from google.ads.googleads.client import GoogleAdsClient
 from google.ads.googleads.interceptors import ExceptionInterceptor, LoggingInterceptor, MetadataInterceptor
 from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
-from google.auth.transport.grpc import AuthMetadataPlugin
-from google.oauth2 import service_account
-from google.oauth2.credentials import Credentials as OAuthCredentials
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from connectors.credentials import GoogleCredentials
 from connectors.google.errors import SDK_ERRORS, map_error, map_operation_error
 from connectors.google.mapping import add_hour_row, make_account, make_campaigns, make_share
-from connectors.google.schema import CAPABILITIES, DEVICES, QUERIES, QUOTAS, SCOPE, TOKEN_ENDPOINT, VERSION
+from connectors.google.schema import CAPABILITIES, DEVICES, QUERIES, QUOTAS, SCOPE, VERSION
+from connectors.google_rpc import make_loopback_channel, make_oauth
 from connectors.hours import ReportWindow
 from connectors.operations import Operation, Setting
 from connectors.platform import PlatformConnector
@@ -37,7 +33,6 @@ __all__ = ["GoogleConnector"]
 
 _Answer = TypeVar("_Answer")
 _DEVICE_NUMBERS = {device: number for number, device in DEVICES.items()}
-_MAX_MESSAGE = 64 * 1024 * 1024
 
 
 class GoogleConnector(PlatformConnector):
@@ -202,7 +197,8 @@ class GoogleConnector(PlatformConnector):
         return request
 
     def _make_client(self) -> GoogleAdsClient:
-        self._oauth = None if self._settings.plaintext else self._make_oauth()
+        settings = self._settings
+        self._oauth = None if settings.plaintext else make_oauth(self._credentials, SCOPE, settings.token_endpoint)
         return GoogleAdsClient(
             credentials=self._oauth,
             developer_token=self._developer_token,
@@ -210,22 +206,6 @@ class GoogleConnector(PlatformConnector):
             endpoint=self._settings.endpoint or None,
             version=VERSION,
             use_proto_plus=False,
-        )
-
-    def _make_oauth(self) -> Any:
-        given = self._credentials
-        if given.json_key_file_path is not None:
-            subject = given.impersonated_email.get_secret_value() if given.impersonated_email else None
-            path = given.json_key_file_path.get_secret_value()
-            return service_account.Credentials.from_service_account_file(path, scopes=[SCOPE], subject=subject)
-        given.require("client_id", "client_secret", "refresh_token")
-        return OAuthCredentials(
-            None,
-            refresh_token=_reveal(given.refresh_token),
-            client_id=_reveal(given.client_id),
-            client_secret=_reveal(given.client_secret),
-            token_uri=self._settings.token_endpoint or TOKEN_ENDPOINT,
-            scopes=[SCOPE],
         )
 
     def _make_service(self, name: str) -> Any:
@@ -238,16 +218,7 @@ class GoogleConnector(PlatformConnector):
         return service(transport=service.get_transport_class()(channel=self._channel))
 
     def _make_loopback_channel(self) -> grpc.Channel:
-        options = [("grpc.max_receive_message_length", _MAX_MESSAGE)]
-        if self._settings.plaintext:
-            channel = grpc.insecure_channel(self._settings.endpoint, options)
-        else:
-            roots = Path(self._settings.ca_certificate).read_bytes() if self._settings.ca_certificate else None
-            plugin = AuthMetadataPlugin(self._oauth, google.auth.transport.requests.Request())
-            pair = grpc.composite_channel_credentials(
-                grpc.ssl_channel_credentials(roots), grpc.metadata_call_credentials(plugin)
-            )
-            channel = grpc.secure_channel(self._settings.endpoint, pair, options)
+        channel = make_loopback_channel(self._settings, self._oauth)
         logger = logging.getLogger("google.ads.googleads.client")
         return grpc.intercept_channel(
             channel,
@@ -272,10 +243,6 @@ _REQUESTS: dict[Setting, Callable[[GoogleConnector, Sequence[Operation], bool], 
     Setting.BID: GoogleConnector._make_bid_request,
     Setting.DEVICE_MODIFIER: GoogleConnector._make_modifier_request,
 }
-
-
-def _reveal(secret: Any) -> str | None:
-    return secret.get_secret_value() if secret is not None else None
 
 
 def _find_service_class(name: str) -> Any:

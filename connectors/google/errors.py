@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import google.auth.exceptions
 import grpc
 from google.ads.googleads.errors import GoogleAdsException
 from google.ads.googleads.v26.errors.types.errors import GoogleAdsError, GoogleAdsFailure
-from google.api_core import exceptions
 
 from connectors.google.schema import AUTH_ERRORS, RATE_ERRORS, TRANSIENT_ERRORS, VERSION
+from connectors.google_rpc import RPC_ERRORS, find_status, list_calls, map_status
 from gaelp_rl.errors import (
     AuthError,
     ConnectorError,
@@ -23,13 +22,7 @@ from gaelp_rl.errors import (
 
 __all__ = ["SDK_ERRORS", "map_error", "map_operation_error"]
 
-SDK_ERRORS = (
-    GoogleAdsException,
-    exceptions.GoogleAPIError,
-    google.auth.exceptions.GoogleAuthError,
-    grpc.RpcError,
-    ValueError,
-)
+SDK_ERRORS = (GoogleAdsException, *RPC_ERRORS)
 """Everything that a call through the SDK may raise."""
 
 _PLATFORM = "google"
@@ -47,14 +40,10 @@ def map_error(error: BaseException, clean: Callable[[str], str], *, writes: bool
     Returns:
         The error to raise instead.
     """
-    if isinstance(error, google.auth.exceptions.TransportError):
-        return TransientError(_PLATFORM, "token endpoint", clean(str(error)))
-    if isinstance(error, google.auth.exceptions.GoogleAuthError):
-        return AuthError(_PLATFORM, "oauth", f"{clean(str(error))}; run `gaelp login google`")
     failure, request_id = _find_failure(error)
     if failure is not None and failure.errors:
         return _map_failure(failure, request_id, clean, writes=writes and _is_internal(error))
-    return _map_status(error, clean, request_id, writes=writes)
+    return map_status(_PLATFORM, error, clean, request_id=request_id, writes=writes)
 
 
 def map_operation_error(error: GoogleAdsError, request_id: str, clean: Callable[[str], str]) -> ConnectorError:
@@ -81,33 +70,12 @@ def _map_failure(
     return first
 
 
-def _map_status(error: BaseException, clean: Callable[[str], str], request_id: str, *, writes: bool) -> ConnectorError:
-    status = _find_status(error)
-    code = status.name if status else type(error).__name__
-    message = clean(str(error)).split("\n")[0][:300]
-    if status in {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}:
-        return AuthError(_PLATFORM, code, message, request_id)
-    if status is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return RateLimitedError(_PLATFORM, code, message, 30.0, request_id)
-    if status in {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.ABORTED,
-        grpc.StatusCode.CANCELLED,
-    }:
-        kind = UnknownOutcomeError if writes else TransientError
-        return kind(_PLATFORM, code, message, request_id)
-    return RefusedError(_PLATFORM, code, message, request_id)
-
-
 def _find_failure(error: BaseException) -> tuple[GoogleAdsFailure | None, str]:
     """Google's own error and the request's id, from wherever the SDK left them."""
     if isinstance(error, GoogleAdsException):
         return GoogleAdsFailure.deserialize(_serialize(error.failure)), error.request_id or ""
     trailers: dict[str, Any] = {}
-    for call in _list_calls(error):
+    for call in list_calls(error):
         metadata = getattr(call, "trailing_metadata", None)
         trailers |= {str(key): content for key, content in (metadata() or ())} if callable(metadata) else {}
     raw = trailers.get(_FAILURE_KEY)
@@ -119,23 +87,9 @@ def _serialize(failure: Any) -> bytes:
     return bytes(plain.SerializeToString())
 
 
-def _list_calls(error: BaseException) -> Iterator[Any]:
-    yield error
-    yield from getattr(error, "errors", ())
-
-
-def _find_status(error: BaseException) -> grpc.StatusCode | None:
-    for call in _list_calls(error):
-        code = getattr(call, "grpc_status_code", None) or getattr(call, "code", None)
-        status = code() if callable(code) else code
-        if isinstance(status, grpc.StatusCode):
-            return status
-    return None
-
-
 def _is_internal(error: BaseException) -> bool:
     inner = error.error if isinstance(error, GoogleAdsException) else error
-    return _find_status(inner) in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN}
+    return find_status(inner) in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN}
 
 
 def _find_code(error: GoogleAdsError) -> tuple[str, str]:

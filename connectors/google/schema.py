@@ -21,14 +21,12 @@ __all__ = [
     "QUOTAS",
     "RATE_ERRORS",
     "SCOPE",
-    "TOKEN_ENDPOINT",
     "TRANSIENT_ERRORS",
     "VERSION",
 ]
 
 VERSION = "v26"
 SCOPE = "https://www.googleapis.com/auth/adwords"
-TOKEN_ENDPOINT = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 
 CAPABILITIES = Capabilities(
     platform="google",
