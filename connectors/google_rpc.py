@@ -26,7 +26,15 @@ from gaelp_rl.errors import (
     UnknownOutcomeError,
 )
 
-__all__ = ["RPC_ERRORS", "find_status", "list_calls", "make_loopback_channel", "make_oauth", "map_status"]
+__all__ = [
+    "RPC_ERRORS",
+    "find_status",
+    "list_calls",
+    "make_loopback_channel",
+    "make_oauth",
+    "map_status",
+    "renew_oauth",
+]
 
 RPC_ERRORS = (
     exceptions.GoogleAPIError,
@@ -70,6 +78,12 @@ def make_oauth(credentials: GoogleCredentials | Ga4Credentials, scope: str, toke
         token_uri=token_endpoint or _TOKEN_ENDPOINT,
         scopes=[scope],
     )
+
+
+def renew_oauth(oauth: Any) -> None:
+    """Fetches a new access token, whether or not the old one has run out by the clock."""
+    if oauth is not None:
+        oauth.refresh(google.auth.transport.requests.Request())
 
 
 def make_loopback_channel(settings: GoogleSettings | Ga4Settings, oauth: Any) -> grpc.Channel:

@@ -176,15 +176,15 @@ class _Push:
     def _send_round(self) -> None:
         """Sends open operations in order; what raises spend waits until all that lowers it has been taken."""
         for rank, group in groupby(list(self._open.values()), key=compute_rank):
+            if rank > LOWERING and self._has_refused_lowering():
+                self._hold_back()
+                return
             operations = list(group)
             for batch in self._list_batches(operations):
                 self._send(batch, dry_run=False)
-            if rank > LOWERING:
-                continue
-            if any(op.target in self._open and self.receipts[op.target].reason for op in operations):
-                return
-            if self._has_refused_lowering():
-                self._hold_back()
+            if rank <= LOWERING and any(
+                op.target in self._open and self.receipts[op.target].reason for op in operations
+            ):
                 return
 
     def _has_refused_lowering(self) -> bool:

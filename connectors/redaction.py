@@ -56,8 +56,13 @@ class Redactor(logging.Filter):
         return True
 
     def guard_loggers(self, *names: str) -> None:
-        """Cleans what these loggers say; a logger's filter sees its own records only, so name each."""
+        """Cleans what these loggers say; a logger's filter sees its own records only, so name each.
+
+        Where nobody listens they say nothing: an SDK's failed call becomes an error of ours.
+        """
         for name in names:
             logger = logging.getLogger(name)
             logger.filters = [f for f in logger.filters if not isinstance(f, Redactor)]
             logger.addFilter(self)
+            if not logger.handlers:
+                logger.addHandler(logging.NullHandler())

@@ -22,7 +22,7 @@ from google.analytics.data_v1beta.types import (
 from connectors.credentials import Ga4Credentials
 from connectors.ga4.mapping import make_count, make_sources
 from connectors.ga4.schema import CAPABILITIES, DIMENSIONS, METRICS, PAGE_SIZE, QUOTAS, SCOPE
-from connectors.google_rpc import RPC_ERRORS, make_loopback_channel, make_oauth, map_status
+from connectors.google_rpc import RPC_ERRORS, make_loopback_channel, make_oauth, map_status, renew_oauth
 from connectors.hours import ReportWindow
 from connectors.operations import Operation
 from connectors.platform import PlatformConnector
@@ -88,6 +88,10 @@ class Ga4Connector(PlatformConnector):
         msg = "ga4 only reports: it has no bids to set"
         raise PlanError(msg)
 
+    def renew(self) -> None:
+        """A new access token, for one that died before its time."""
+        self._guard(lambda: renew_oauth(self._oauth))
+
     def close(self) -> None:
         """Closes the channel that this connector opened."""
         if self._channel is not None:
@@ -143,8 +147,8 @@ class Ga4Connector(PlatformConnector):
 
     def _make_client(self) -> BetaAnalyticsDataClient:
         settings = self._settings
-        oauth = None if settings.plaintext else make_oauth(self._credentials, SCOPE, settings.token_endpoint)
+        self._oauth = None if settings.plaintext else make_oauth(self._credentials, SCOPE, settings.token_endpoint)
         if not settings.endpoint:
-            return BetaAnalyticsDataClient(credentials=oauth)
-        self._channel = make_loopback_channel(settings, oauth)
+            return BetaAnalyticsDataClient(credentials=self._oauth)
+        self._channel = make_loopback_channel(settings, self._oauth)
         return BetaAnalyticsDataClient(transport=BetaAnalyticsDataGrpcTransport(channel=self._channel))

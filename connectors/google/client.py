@@ -16,7 +16,7 @@ from connectors.credentials import GoogleCredentials
 from connectors.google.errors import SDK_ERRORS, map_error, map_operation_error
 from connectors.google.mapping import add_hour_row, make_account, make_campaigns, make_share
 from connectors.google.schema import CAPABILITIES, DEVICES, QUERIES, QUOTAS, SCOPE, VERSION
-from connectors.google_rpc import make_loopback_channel, make_oauth
+from connectors.google_rpc import make_loopback_channel, make_oauth, renew_oauth
 from connectors.hours import ReportWindow
 from connectors.operations import Operation, Setting
 from connectors.platform import PlatformConnector
@@ -92,7 +92,7 @@ class GoogleConnector(PlatformConnector):
             account.currency,
             as_of,
             collector.make_rows(),
-            tuple(shares),
+            tuple(dict.fromkeys(shares)),
             quarantined=tuple(collector.quarantined),
             duplicates=collector.duplicates,
         )
@@ -102,6 +102,10 @@ class GoogleConnector(PlatformConnector):
         request = _REQUESTS[operations[0].target.setting](self, operations, dry_run)
         response = self._guard(lambda: self._mutate(request), writes=not dry_run)
         return self._list_answers(response, len(operations))
+
+    def renew(self) -> None:
+        """A new access token, for one that died before its time."""
+        self._guard(lambda: renew_oauth(self._oauth), writes=False)
 
     def close(self) -> None:
         """Closes the channel that this connector opened."""

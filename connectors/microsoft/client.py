@@ -157,7 +157,7 @@ class MicrosoftConnector(PlatformConnector):
             account.currency,
             as_of,
             collector.make_rows(),
-            tuple(shares),
+            tuple(dict.fromkeys(shares)),
             quarantined=tuple(collector.quarantined),
             duplicates=collector.duplicates,
         )

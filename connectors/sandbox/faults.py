@@ -6,13 +6,15 @@ import random
 import threading
 from collections import Counter
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
 from gaelp_rl.config.strict import StrictModel
 
-__all__ = ["CallKind", "Fault", "FaultInjector", "FaultKind", "FaultScript"]
+__all__ = ["CallKind", "Fault", "FaultInjector", "FaultKind", "FaultScript", "repeat_rows"]
+
+_Row = TypeVar("_Row")
 
 
 class CallKind(StrEnum):
@@ -92,6 +94,13 @@ class FaultScript(StrictModel):
 
     seed: int = 0
     faults: tuple[Fault, ...] = ()
+
+
+def repeat_rows(rows: list[_Row], fault: Fault | None) -> list[_Row]:
+    """The rows of an answer, each twice where the script says so."""
+    if fault is None or fault.kind is not FaultKind.DUPLICATE_ROWS:
+        return rows
+    return [row for row in rows for _ in range(2)]
 
 
 class FaultInjector:

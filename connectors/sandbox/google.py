@@ -27,7 +27,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 
 from connectors.operations import Setting
 from connectors.sandbox.account import SandboxAccount, SandboxCampaign, WriteRefusedError
-from connectors.sandbox.faults import CallKind, Fault, FaultKind
+from connectors.sandbox.faults import CallKind, Fault, FaultKind, repeat_rows
 from connectors.sandbox.grpc_host import GrpcMethod, StatusError
 from connectors.sandbox.tokens import TokenDesk
 from connectors.sandbox.world import SandboxWorld
@@ -127,6 +127,7 @@ class GoogleSandbox:
         days = _BETWEEN.search(match["where"] or "")
         with self._world.lock:
             rows = list(make(self, days and (date.fromisoformat(days[1]), date.fromisoformat(days[2])), fault))
+        rows = repeat_rows(rows, fault)
         limit = int(match["limit"]) if match["limit"] else len(rows)
         return [self._make_batch(fields, rows[at : at + 1000]) for at in range(0, max(min(limit, len(rows)), 1), 1000)]
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from connectors.money import compute_unit_micros, make_decimal, make_minor_units, parse_minor_units
 from connectors.operations import Setting
 from connectors.sandbox.account import SandboxAccount, SandboxCampaign, WriteRefusedError
-from connectors.sandbox.faults import CallKind, Fault, FaultKind
+from connectors.sandbox.faults import CallKind, Fault, FaultKind, repeat_rows
 from connectors.sandbox.http_host import WireRequest, WireResponse, make_json
 from connectors.sandbox.tokens import TokenDesk
 from connectors.sandbox.world import SandboxWorld
@@ -103,7 +103,7 @@ class MetaSandbox:
             data, following = [], at
             cursor = f"{at}-again{len(cursor)}"
         else:
-            data, following = nodes[at : at + limit], at + limit
+            data, following = repeat_rows(nodes[at : at + limit], request.fault), at + limit
             cursor = str(following)
         page: _Node = {"data": data, "paging": {"cursors": {"before": str(at), "after": cursor}}}
         if following < len(nodes):

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from connectors.money import make_decimal
 from connectors.operations import Setting
 from connectors.sandbox.account import SandboxAccount, SandboxCampaign, WriteRefusedError
-from connectors.sandbox.faults import CallKind, Fault, FaultKind
+from connectors.sandbox.faults import CallKind, Fault, FaultKind, repeat_rows
 from connectors.sandbox.http_host import WireRequest, WireResponse, make_json
 from connectors.sandbox.tokens import TokenDesk
 from connectors.sandbox.world import SandboxWorld
@@ -275,7 +275,7 @@ class MicrosoftSandbox:
         text = io.StringIO()
         writer = csv.DictWriter(text, report["Columns"], lineterminator="\r\n", quoting=csv.QUOTE_ALL)
         writer.writeheader()
-        writer.writerows(make((days[0], days[1]), fault))
+        writer.writerows(repeat_rows(list(make((days[0], days[1]), fault)), fault))
         return text.getvalue()
 
     def _list_hours(self, days: tuple[date, date], fault: Fault | None) -> Iterator[_Node]:

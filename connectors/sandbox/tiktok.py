@@ -10,7 +10,7 @@ from typing import Any
 from connectors.money import make_decimal
 from connectors.operations import Setting
 from connectors.sandbox.account import SandboxAccount, SandboxCampaign, WriteRefusedError
-from connectors.sandbox.faults import CallKind, Fault, FaultKind
+from connectors.sandbox.faults import CallKind, Fault, FaultKind, repeat_rows
 from connectors.sandbox.http_host import WireRequest, WireResponse, make_json
 from connectors.sandbox.tokens import TokenDesk
 from connectors.sandbox.world import CellReport, SandboxWorld
@@ -192,7 +192,7 @@ def _make_page(request: WireRequest, nodes: list[_Node]) -> object:
         raise _CodeError(40002, "page_size: the value is larger than 1000")
     total = max(-(-len(nodes) // size), 1)
     info = {"page": page, "page_size": size, "total_number": len(nodes), "total_page": total}
-    return {"list": nodes[(page - 1) * size : page * size], "page_info": info}
+    return {"list": repeat_rows(nodes[(page - 1) * size : page * size], request.fault), "page_info": info}
 
 
 def _make_answer(code: int, message: str, data: object = None) -> WireResponse:

@@ -180,7 +180,7 @@ class SandboxWorld:
         cells = self._make_cells(channel, first, last, zone, device_split=device_split)
         if kind is FaultKind.UNFINISHED_ROWS:
             cells = [cell.halve() if cell.local == cells[-1].local else cell for cell in cells]
-        return [cell for cell in cells for _ in range(2)] if kind is FaultKind.DUPLICATE_ROWS else cells
+        return cells
 
     def _make_cells(
         self, channel: Channel, first: int, last: int, zone: ZoneInfo, *, device_split: bool
