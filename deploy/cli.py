@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from deploy.commands import cluster, ga4_export
+from deploy.commands import cluster, ga4_export, markets
+from deploy.commands import sandbox as sandbox_command
 from deploy.commands.bootstrap import EPILOG as BOOTSTRAP_EPILOG
 from deploy.commands.bootstrap import bootstrap
 from deploy.commands.mlflow import EPILOG, open_mlflow
@@ -228,11 +229,19 @@ def journey(
     run_journey(model, choice, policy, users, seed, backend, out)
 
 
-@app.command(epilog="Examples: `gaelp benchmark` · `gaelp benchmark market` · `gaelp benchmark faults`")
+@app.command(
+    epilog="`faults`, `runners`, `push` and `read` run by name only. Examples: `gaelp benchmark` · "
+    "`gaelp benchmark market` · `gaelp benchmark push`"
+)
 def benchmark(
-    name: Annotated[str, typer.Argument(help="Which benchmark; `all` leaves out `faults` and `runners`.")] = "all",
+    name: Annotated[str, typer.Argument(help="Which benchmark.")] = "all",
 ) -> None:
     """Measure speed as ratios against real peers, all in this run, on this machine."""
+    if name in {"push", "read"}:
+        from experiments.benchmark_connectors import CONNECTOR_BENCHMARKS
+
+        CONNECTOR_BENCHMARKS[name](Path("runs/benchmark"))
+        return
     from experiments.benchmark import run_benchmark
 
     run_benchmark(name)
@@ -258,6 +267,10 @@ def doctor(
         raise typer.Exit(1)
 
 
+app.command(epilog=sandbox_command.EPILOG)(sandbox_command.sandbox)
+app.command(epilog=markets.CHECK_EPILOG)(markets.check)
+app.command(epilog=markets.REPORTS_EPILOG)(markets.reports)
+app.command(epilog=markets.PUSH_EPILOG)(markets.push)
 app.command(name="ga4-export", epilog=ga4_export.EPILOG)(ga4_export.ga4_export)
 app.add_typer(cluster.app, name="cluster")
 app.command(

@@ -123,7 +123,7 @@ def run_benchmark(
         return []
     names = [one for one in BENCHMARKS if one not in NOT_IN_ALL] if name == "all" else [name]
     if not set(names) <= set(BENCHMARKS):
-        msg = f"benchmark {name!r} does not exist.{suggest(name, [*BENCHMARKS, FAULTS, 'all'])}"
+        msg = f"benchmark {name!r} does not exist.{suggest(name, [*BENCHMARKS, FAULTS, 'push', 'read', 'all'])}"
         raise UnknownReferenceError(msg)
     console, sizes = console or make_console(), sizes or BenchmarkSizes()
     measurements = []

@@ -12,7 +12,7 @@ import os
 import platform
 import resource
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -44,8 +44,7 @@ from gaelp_rl.domain.money import MICROS
 from gaelp_rl.errors import ConnectorError
 
 __all__ = [
-    "PUSH",
-    "READ",
+    "CONNECTOR_BENCHMARKS",
     "PushSizes",
     "PushTally",
     "find_differences",
@@ -54,8 +53,6 @@ __all__ = [
     "run_read_benchmark",
 ]
 
-PUSH = "push"
-READ = "read"
 _FIRST_DAY = date(2026, 11, 2)
 _CHANCES = {
     FaultKind.THROTTLE: 0.10,
@@ -149,7 +146,7 @@ def run_push_benchmark(sizes: PushSizes, out: Path, console: Console | None = No
         pushes = [pool.submit(_push_channel, servers, channel, sizes, progress) for channel in CHANNELS]
         tallies = [push.result() for push in pushes]
     console.print(_render_push(tallies, injector))
-    _write_json(out, PUSH, {"sizes": asdict(sizes), "channels": [asdict(tally) for tally in tallies]})
+    _write_json(out, "push", {"sizes": asdict(sizes), "channels": [asdict(tally) for tally in tallies]})
     bad = sum(tally.lost + tally.twice + tally.unknown for tally in tallies)
     if bad:
         message = f"{bad} writes were lost, took effect twice or ended unknown: see {out / 'push.json'}"
@@ -248,7 +245,7 @@ def run_read_benchmark(
         f"{memory_mib:.0f} MiB at most, SDKs and the sandbox's servers included (goal 500)"
     )
     figures = {"seconds": reports.seconds, "loading_s": loading, "memory_mib": memory_mib}
-    _write_json(out, READ, figures)
+    _write_json(out, "read", figures)
     for name, part in reports.platforms.items():
         if part.error is not None:
             raise ConnectorError("sandbox", "read", f"{name} could not be read: {part.error}")
@@ -332,3 +329,10 @@ def _write_json(out: Path, name: str, content: Mapping[str, object]) -> None:
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "measured_at": datetime.now(UTC).isoformat()}
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{name}.json").write_text(json.dumps({**machine, **content}, indent=2) + "\n", encoding="utf-8")
+
+
+CONNECTOR_BENCHMARKS: Mapping[str, Callable[[Path], object]] = {
+    "push": lambda out: run_push_benchmark(PushSizes(), out),
+    "read": run_read_benchmark,
+}
+"""Benchmarks of the connectors, by name; they load neither Ray nor torch."""

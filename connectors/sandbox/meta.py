@@ -16,7 +16,7 @@ from connectors.sandbox.account import SandboxAccount, SandboxCampaign, WriteRef
 from connectors.sandbox.faults import CallKind, Fault, FaultKind, repeat_rows
 from connectors.sandbox.http_host import WireRequest, WireResponse, make_json
 from connectors.sandbox.tokens import TokenDesk
-from connectors.sandbox.world import SandboxWorld
+from connectors.sandbox.world import CellReport, SandboxWorld
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import DEVICES, Channel, Device
 from gaelp_rl.errors import FieldError
@@ -25,7 +25,11 @@ __all__ = ["MetaSandbox"]
 
 _PREFIX = "/v26.0"
 _HOUR = "hourly_stats_aggregated_by_advertiser_time_zone"
-_DEVICE_NAMES = {Device.MOBILE: "iphone", Device.DESKTOP: "desktop", Device.TABLET: "ipad"}
+_DEVICE_NAMES = {
+    Device.MOBILE: ("iphone", "android_smartphone"),
+    Device.DESKTOP: ("desktop",),
+    Device.TABLET: ("ipad", "android_tablet"),
+}
 _CODES = {"not_found": (100, 33), "not_a_unit": (100, None), "below_minimum": (100, 1885272), "injected": (2, None)}
 
 _Node = dict[str, Any]
@@ -131,20 +135,9 @@ class MetaSandbox:
         split = "impression_device" in json.loads(request.parameters["breakdowns"])
         zone = self._account.time_zone
         for cell in self._world.list_cells(Channel.META, days, zone, device_split=split, fault=request.fault):
-            day = cell.local.date().isoformat()
-            node: _Node = {
-                "campaign_id": cell.campaign.id,
-                "ad_id": cell.campaign.ad_id,
-                "impressions": str(cell.impressions),
-                "clicks": str(cell.clicks),
-                "spend": str(make_decimal(cell.spend_micros)),
-                "date_start": day,
-                "date_stop": day,
-                _HOUR: f"{cell.local.hour:02d}:00:00 - {cell.local.hour:02d}:59:59",
-            }
-            if cell.device is not None:
-                node["impression_device"] = _DEVICE_NAMES[DEVICES[cell.device]]
-            yield node
+            names = _DEVICE_NAMES[DEVICES[cell.device]] if cell.device is not None else ("",)
+            for name, part in zip(names, cell.split(len(names)), strict=True):
+                yield _describe_cell(part, name)
 
     def _post_batch(self, request: WireRequest) -> object:
         answers = []
@@ -246,6 +239,21 @@ def _describe_status(campaign: SandboxCampaign) -> str:
 
 def _describe_ad(campaign: SandboxCampaign) -> _Node:
     return {"id": campaign.ad_id, "adset_id": campaign.ad_group_id}
+
+
+def _describe_cell(cell: CellReport, device: str) -> _Node:
+    day, hour = cell.local.date().isoformat(), f"{cell.local.hour:02d}"
+    return {
+        "campaign_id": cell.campaign.id,
+        "ad_id": cell.campaign.ad_id,
+        "impressions": str(cell.impressions),
+        "clicks": str(cell.clicks),
+        "spend": str(make_decimal(cell.spend_micros)),
+        "date_start": day,
+        "date_stop": day,
+        _HOUR: f"{hour}:00:00 - {hour}:59:59",
+        **({"impression_device": device} if device else {}),
+    }
 
 
 def _pick(node: _Node, parameters: Mapping[str, str]) -> _Node:

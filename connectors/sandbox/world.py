@@ -79,6 +79,15 @@ class CellReport:
             conversions=self.conversions + other.conversions,
         )
 
+    def split(self, parts: int) -> list[CellReport]:
+        """The cell as finer devices see it; the parts add up to it."""
+        names = ("impressions", "clicks", "spend_micros", "conversions")
+        cells = []
+        for at in range(parts):
+            counts = {name: (getattr(self, name) + at) // parts for name in names}
+            cells.append(replace(self, **counts))
+        return cells
+
     def halve(self) -> CellReport:
         """The cell as it looked while it was still being counted."""
         return replace(
