@@ -16,6 +16,8 @@ from deploy.commands import cluster, ga4_export, markets
 from deploy.commands import sandbox as sandbox_command
 from deploy.commands.bootstrap import EPILOG as BOOTSTRAP_EPILOG
 from deploy.commands.bootstrap import bootstrap
+from deploy.commands.login import EPILOG as LOGIN_EPILOG
+from deploy.commands.login import login
 from deploy.commands.mlflow import EPILOG, open_mlflow
 from deploy.commands.models import (
     MODELS_EPILOG,
@@ -38,6 +40,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "journey",
+    "login",
     "main",
     "record",
     "sprint",
@@ -268,6 +271,7 @@ def doctor(
 
 
 app.command(epilog=sandbox_command.EPILOG)(sandbox_command.sandbox)
+app.command(epilog=LOGIN_EPILOG)(login)
 app.command(epilog=markets.CHECK_EPILOG)(markets.check)
 app.command(epilog=markets.REPORTS_EPILOG)(markets.reports)
 app.command(epilog=markets.PUSH_EPILOG)(markets.push)

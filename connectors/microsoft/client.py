@@ -21,7 +21,6 @@ from openapi_client.models.reporting.campaign_performance_report_request import 
 
 from connectors.credentials import MicrosoftCredentials
 from connectors.hours import ReportWindow
-from connectors.login import renew_microsoft
 from connectors.microsoft.errors import SDK_ERRORS, map_answer, map_error, map_item
 from connectors.microsoft.mapping import (
     add_hour_row,
@@ -38,6 +37,7 @@ from connectors.operations import Operation, Setting
 from connectors.platform import PlatformConnector
 from connectors.protocol import CheckResult
 from connectors.push import Applied
+from connectors.renewal import renew_microsoft
 from connectors.reports import FetchedReports
 from connectors.rows import RowCollector
 from connectors.settings import MicrosoftSettings
