@@ -85,6 +85,7 @@ def run_sandbox(
     first_day = (datetime.now(UTC) - timedelta(hours=settings.history)).astimezone(zone).date()
     with console.status("letting the market run until now"):
         world = _make_world(settings, first_day, zone)
+    last = world.hour + settings.hours if settings.hours is not None else None
     servers = SandboxServers(
         world,
         injector=FaultInjector(script),
@@ -98,7 +99,7 @@ def run_sandbox(
         if on_ready is not None:
             on_ready(servers)
         try:
-            _run(servers, settings, console)
+            _run(world, settings.speed, last, console)
         except KeyboardInterrupt:
             console.print("interrupted")
     console.print(_render_end(world))
@@ -114,11 +115,9 @@ def _make_world(settings: SandboxSettings, first_day: date, zone: ZoneInfo) -> S
     return world
 
 
-def _run(servers: SandboxServers, settings: SandboxSettings, console: Console) -> None:
-    world, last = servers.world, None
-    if settings.hours is not None:
-        last = world.hour + settings.hours
-    pause = _SECONDS_PER_HOUR / settings.speed if settings.speed > 0.0 else None
+def _run(world: SandboxWorld, speed: float, last: int | None, console: Console) -> None:
+    """Lets time pass until the market's hour ``last``, or for ever."""
+    pause = _SECONDS_PER_HOUR / speed if speed > 0.0 else None
     due = time.monotonic() + (pause or 0.0)
     with console.status("") as status:
         while last is None or world.hour < last:
