@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from gaelp_rl.errors import AuthError, ConnectorError, RateLimitedError, TransientError, UnknownOutcomeError
 
-__all__ = ["Caller", "QuotaLimit", "QuotaUse", "RetryPolicy", "Timer"]
+__all__ = ["Caller", "QuotaLimit", "QuotaUse", "QuotaWindow", "RetryPolicy", "Timer"]
 
 _Answer = TypeVar("_Answer")
 
@@ -64,25 +64,39 @@ class QuotaUse:
 
 
 @dataclass(slots=True)
-class _Window:
+class QuotaWindow:
+    """What was used of a limit, and when.
+
+    Attributes:
+        limit: that holds.
+        used: units in the window that ended at the last ``advance``.
+    """
+
     limit: QuotaLimit
-    entries: deque[tuple[float, float]] = field(default_factory=deque)
     used: float = 0.0
+    _entries: deque[tuple[float, float]] = field(default_factory=deque)
 
     def advance(self, now: float) -> None:
-        while self.entries and self.entries[0][0] <= now - self.limit.window_s:
-            self.used -= self.entries.popleft()[1]
+        """Forgets what lies before the window that ends now."""
+        while self._entries and self._entries[0][0] <= now - self.limit.window_s:
+            self.used -= self._entries.popleft()[1]
 
     def compute_wait(self, cost: float, now: float) -> float:
         """Seconds until ``cost`` more units fit; a cost above the limit waits for an empty window."""
         self.advance(now)
         spare, wait = self.limit.amount - self.used, 0.0
-        for moment, units in self.entries:
+        for moment, units in self._entries:
             if spare >= cost:
                 break
             spare += units
             wait = moment + self.limit.window_s - now
         return wait
+
+    def take(self, cost: float, now: float) -> None:
+        """Uses units now."""
+        self.advance(now)
+        self._entries.append((now, cost))
+        self.used += cost
 
 
 class Caller:
@@ -112,7 +126,7 @@ class Caller:
             refresh: renews expired credentials; called once per call that fails for them.
         """
         self._platform = platform
-        self._windows = [_Window(limit) for limit in limits]
+        self._windows = [QuotaWindow(limit) for limit in limits]
         self._policy = policy or RetryPolicy()
         self._timer = timer or Timer()
         self._refresh = refresh
@@ -191,9 +205,7 @@ class Caller:
             self.wait(wait)
         now = self._timer.monotonic()
         for window in self._windows:
-            window.advance(now)
-            window.entries.append((now, cost))
-            window.used += cost
+            window.take(cost, now)
 
     def wait(self, seconds: float) -> None:
         """Waits, and counts it."""

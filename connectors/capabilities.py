@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from connectors.hours import ReportWindow
 from connectors.operations import Setting
 from gaelp_rl.domain.channels import Channel
 from gaelp_rl.domain.money import Micros
@@ -54,7 +55,7 @@ class Capabilities:
         money_unit: how amounts travel.
         batch_size: most operations a call may carry, by setting; empty where nothing is written.
         minimum_micros: least amounts in USD accounts, by setting; other currencies have the platform's own.
-        finality: age after which a row is no longer restated.
+        finality: age after which a row is no longer restated; what is younger is read again.
         max_days_per_report: days that one report call may span.
         day_over_delivery: most that a day may spend, as a multiple of the daily budget.
         period_days: days over which the budget binds on average.
@@ -78,6 +79,11 @@ class Capabilities:
     day_over_delivery: float
     period_days: float
     one_campaign_a_call: frozenset[Setting] = frozenset()
+
+    def make_reread_window(self, now: datetime) -> ReportWindow:
+        """All hours that may still be restated: read them about once a day, and the newest every hour."""
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        return ReportWindow(hour - self.finality, hour + timedelta(hours=1))
 
     def is_final(self, hour: datetime, as_of: datetime) -> bool:
         """Whether what ``as_of`` said of the hour that starts at ``hour`` stays."""

@@ -52,7 +52,7 @@ class AllReports:
 
 def fetch_all(
     connectors: Mapping[str, PlatformConnector],
-    window: ReportWindow,
+    window: ReportWindow | Mapping[str, ReportWindow],
     on_done: Callable[[str], None] | None = None,
 ) -> AllReports:
     """Reads all platforms at the same time.
@@ -62,7 +62,7 @@ def fetch_all(
 
     Args:
         connectors: by name.
-        window: hours to read.
+        window: hours to read, of all platforms or by name.
         on_done: called with each name when its read has ended, from another thread.
 
     Returns:
@@ -71,7 +71,8 @@ def fetch_all(
     started = time.monotonic()
     with ThreadPoolExecutor(max(len(connectors), 1), thread_name_prefix="read") as pool:
         reads: dict[str, Future[tuple[FetchedReports | GaelpError, float]]] = {
-            name: pool.submit(_fetch, connector, window) for name, connector in connectors.items()
+            name: pool.submit(_fetch, connector, window if isinstance(window, ReportWindow) else window[name])
+            for name, connector in connectors.items()
         }
         if on_done is not None:
             for name, read in reads.items():

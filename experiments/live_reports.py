@@ -20,7 +20,7 @@ from connectors.hours import ReportWindow
 from connectors.reading import AllReports, fetch_all
 from connectors.registry import fetch_clock, make_connector
 from connectors.settings import ConnectorsConfig
-from experiments.progress import make_console
+from experiments.progress import WorkProgress, make_console
 from gaelp_rl.domain.hourly_report import HourlyReport
 from gaelp_rl.domain.money import MICROS
 from gaelp_rl.domain.numbers import CensoredShare
@@ -34,7 +34,7 @@ _FORMATS = (".csv", ".parquet")
 def run_live_reports(
     config: ConnectorsConfig,
     names: Sequence[str],
-    hours: int,
+    hours: int | None,
     out: Path | None = None,
     console: Console | None = None,
     source: SecretSource | None = None,
@@ -44,7 +44,7 @@ def run_live_reports(
     Args:
         config: accounts.
         names: platforms to read.
-        hours: how many.
+        hours: how many; None for all that each platform may still restate.
         out: where rows go; nowhere if not given.
         console: where the table goes.
         source: where secrets are; this process's environment if not given.
@@ -66,8 +66,20 @@ def run_live_reports(
         connectors = {name: make_connector(name, config, source or SecretSource.of_process()) for name in names}
         for connector in connectors.values():
             stack.callback(connector.close)
-        with console.status(f"reading {', '.join(names)}"):
-            reports = fetch_all(connectors, ReportWindow(end - timedelta(hours=hours), end))
+        windows = {
+            name: connector.capabilities.make_reread_window(now)
+            if hours is None
+            else ReportWindow(end - timedelta(hours=hours), end)
+            for name, connector in connectors.items()
+        }
+        with WorkProgress(console, f"reading {', '.join(names)}", len(names)) as progress:
+            done: list[str] = []
+
+            def note(name: str) -> None:
+                done.append(name)
+                progress.update(len(done), name)
+
+            reports = fetch_all(connectors, windows, note)
     console.print(render_reports(reports))
     rows = [row for part in reports.platforms.values() if part.parsed for row in part.parsed.accepted]
     if out is not None:

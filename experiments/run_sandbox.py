@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.sandbox.faults import FaultInjector, FaultScript
+from connectors.sandbox.quotas import ServerQuotas
 from connectors.sandbox.servers import SandboxServers
 from connectors.sandbox.world import SandboxWorld
 from experiments.progress import make_console
@@ -88,7 +89,7 @@ def run_sandbox(
     last = world.hour + settings.hours if settings.hours is not None else None
     servers = SandboxServers(
         world,
-        injector=FaultInjector(script),
+        injector=FaultInjector(script, ServerQuotas(lambda: world.hour * _SECONDS_PER_HOUR)),
         plaintext=settings.plaintext,
         folder=settings.out,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
 from facebook_business.api import FacebookAdsApi
@@ -20,6 +21,7 @@ from connectors.meta.schema import (
     PAGE_SIZE,
     PERMISSIONS,
     QUOTAS,
+    TOO_MUCH_DATA,
     VERSION,
 )
 from connectors.operations import Operation
@@ -82,7 +84,7 @@ class MetaConnector(PlatformConnector):
         account, as_of = self._fetch_account(), self._clock()
         collector = RowCollector()
         for first, last in window.split(account.time_zone, CAPABILITIES.max_days_per_report):
-            for row in self._list_insights(first.isoformat(), last.isoformat()):
+            for row in self._list_days(first, last):
                 add_hour_row(collector, row, account, window, as_of)
         return FetchedReports(
             "meta",
@@ -133,6 +135,16 @@ class MetaConnector(PlatformConnector):
         error = map_error_body(body, int(response.status()), headers, self.redactor.redact, writes=writes)
         return Applied(error.request_id, error)
 
+    def _list_days(self, first: date, last: date) -> list[Mapping[str, Any]]:
+        """Insights of some days; in halves where Meta finds them too many."""
+        try:
+            return self._list_insights(first.isoformat(), last.isoformat())
+        except RefusedError as error:
+            if error.code not in TOO_MUCH_DATA or first == last:
+                raise
+        middle = first + (last - first) // 2
+        return self._list_days(first, middle) + self._list_days(middle + timedelta(days=1), last)
+
     def _list_insights(self, first: str, last: str) -> list[Mapping[str, Any]]:
         """Hours by device; by hour alone where the account's API refuses the two breakdowns together."""
         parameters: dict[str, object] = {
@@ -147,7 +159,7 @@ class MetaConnector(PlatformConnector):
                     (self._node, "insights"), {**parameters, "breakdowns": [HOUR_BREAKDOWN, DEVICE_BREAKDOWN]}
                 )
             except RefusedError as error:
-                if not error.code.startswith(_INVALID_PARAMETER):
+                if error.code in TOO_MUCH_DATA or not error.code.startswith(_INVALID_PARAMETER):
                     raise
                 self._splits_hours_by_device = False
         return self._list((self._node, "insights"), {**parameters, "breakdowns": [HOUR_BREAKDOWN]})

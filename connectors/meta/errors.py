@@ -9,7 +9,7 @@ from typing import Any
 import requests
 from facebook_business.exceptions import FacebookError, FacebookRequestError
 
-from connectors.meta.schema import AUTH_CODES, RATE_CODES, TRANSIENT_CODES
+from connectors.meta.schema import AUTH_CODES, RATE_CODES, TOO_MUCH_DATA, TRANSIENT_CODES
 from gaelp_rl.errors import (
     AuthError,
     ConnectorError,
@@ -72,6 +72,8 @@ def map_error_body(
     if code is None and status >= 500:
         kind = UnknownOutcomeError if writes else TransientError
         return kind(_PLATFORM, name, message, request_id)
+    if name in TOO_MUCH_DATA:
+        return RefusedError(_PLATFORM, name, message, request_id)
     if code in TRANSIENT_CODES or error.get("is_transient"):
         kind = UnknownOutcomeError if writes and status >= 500 else TransientError
         return kind(_PLATFORM, name, message, request_id)

@@ -25,6 +25,7 @@ __all__ = [
     "PERMISSIONS",
     "QUOTAS",
     "RATE_CODES",
+    "TOO_MUCH_DATA",
     "TRANSIENT_CODES",
     "VERSION",
 ]
@@ -79,6 +80,9 @@ DEVICES: dict[str, Device] = {
     "android_tablet": Device.TABLET,
 }
 """``impression_device`` to ours; others count without a device."""
+
+TOO_MUCH_DATA = frozenset({"1/99", "100/1487534", "100/1504018", "2/1504038"})
+"""A synchronous report that is too large, or took too long for its size: ask for fewer days."""
 
 TRANSIENT_CODES = frozenset({1, 2, 960})
 """Unknown error, service unavailable, batch sub-request not run."""

@@ -251,16 +251,13 @@ class MicrosoftConnector(PlatformConnector):
             return []
 
         def load() -> list[dict[str, str]]:
-            answer = requests.get(url, timeout=self._settings.timeout_s)
-            answer.raise_for_status()
-            with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-                member = archive.infolist()[0]
-                if member.file_size > _MAX_REPORT_BYTES:
-                    msg = f"the report would unpack to {member.file_size} bytes: ask for fewer days"
-                    raise ValueError(msg)
-                return list(read_csv(archive.read(member)))
+            answer = self._guard(lambda: requests.get(url, timeout=self._settings.timeout_s), writes=False)
+            if not answer.ok:
+                headers = {name.lower(): text for name, text in answer.headers.items()}
+                raise map_answer(answer.status_code, {}, headers, self.redactor.redact, writes=False)
+            return self._guard(lambda: _unpack(answer.content), writes=False)
 
-        return self.caller.read(lambda: self._guard(load, writes=False))
+        return self.caller.read(load)
 
     def _read(self, client: ServiceClient, method: str, request: _Node) -> _Node:
         return self.caller.read(lambda: self._call(client, method, request, writes=False))
@@ -297,6 +294,16 @@ class MicrosoftConnector(PlatformConnector):
         client = ServiceClient(service, 13, self._authorization, "production", location=location)
         client._api.api_client.rest_client.pool_manager.connection_pool_kw["retries"] = urllib3.Retry(0)
         return client
+
+
+def _unpack(content: bytes) -> list[dict[str, str]]:
+    """The rows of the one file in a report's archive."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        member = archive.infolist()[0]
+        if member.file_size > _MAX_REPORT_BYTES:
+            msg = f"the report would unpack to {member.file_size} bytes: ask for fewer days"
+            raise ValueError(msg)
+        return list(read_csv(archive.read(member)))
 
 
 def _make_campaign_change(operation: Operation) -> dict[str, object]:

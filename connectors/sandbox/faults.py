@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 from pydantic import Field
 
+from connectors.sandbox.quotas import ServerQuotas
 from gaelp_rl.config.strict import StrictModel
 
 __all__ = ["CallKind", "Fault", "FaultInjector", "FaultKind", "FaultScript", "repeat_rows"]
@@ -43,6 +44,10 @@ class FaultKind(StrEnum):
     """No answer; it is done after the next write."""
     BREAK = "break"
     """The connection ends in the middle of the answer."""
+    GARBAGE = "garbage"
+    """An answer that is none: a proxy's page, a status without details."""
+    TOO_MUCH_DATA = "too_much_data"
+    """A report over several days is refused for its size (Meta)."""
     PARTIAL = "partial"
     """Every other operation of the call is refused for a passing reason."""
     DUPLICATE = "duplicate"
@@ -110,8 +115,15 @@ class FaultInjector:
         injected: how often each kind was met.
     """
 
-    def __init__(self, script: FaultScript | None = None) -> None:
+    def __init__(self, script: FaultScript | None = None, quotas: ServerQuotas | None = None) -> None:
+        """Starts a script.
+
+        Args:
+            script: what goes wrong; nothing if not given.
+            quotas: the platforms' limits; none if not given.
+        """
         self._lock = threading.Lock()
+        self._quotas = quotas
         self.set_script(script or FaultScript())
 
     def set_script(self, script: FaultScript) -> None:
@@ -123,8 +135,9 @@ class FaultInjector:
             self.injected: Counter[FaultKind] = Counter()
 
     def decide(self, platform: str, call: CallKind) -> Fault | None:
-        """The fault that this call meets, if any; a function of script and the platform's calls so far."""
+        """The fault that this call meets, if any: the script's, or a throttling where a quota is used up."""
         with self._lock:
+            wait_s = self._quotas.take(platform) if self._quotas and call is not CallKind.AUTH else 0.0
             place = (platform, call)
             self._calls[place] += 1
             rng = self._rngs.setdefault(place, random.Random(f"{self._script.seed}/{platform}/{call}"))
@@ -136,4 +149,4 @@ class FaultInjector:
                 if draw < reached or self._calls[place] in fault.at:
                     self.injected[fault.kind] += 1
                     return fault
-            return None
+            return Fault(kind=FaultKind.THROTTLE, wait_s=wait_s) if wait_s > 0.0 else None

@@ -130,6 +130,8 @@ class GrpcHost:
             return self._answer(method, message, headers, None)
         if kind in {FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.AUTH_EXPIRED}:
             raise self._platform.refuse(fault)
+        if kind is FaultKind.GARBAGE:
+            raise StatusError(grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2")
         if kind is FaultKind.DUPLICATE:
             self._answer(method, message, headers, None)
             return self._answer(method, message, headers, None)

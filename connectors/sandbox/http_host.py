@@ -149,6 +149,8 @@ class HttpHost:
             return _make_response(self._answer(_with_fault(wire, fault)))
         if kind in {FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.AUTH_EXPIRED}:
             return _make_response(self._platform.refuse(wire, fault))
+        if kind is FaultKind.GARBAGE:
+            return web.Response(body=b"<html>Please sign in to the guest network.</html>", content_type="text/html")
         if kind is FaultKind.DUPLICATE:
             self._answer(wire)
             return _make_response(self._answer(wire))
@@ -176,6 +178,7 @@ _ON_THE_WIRE = frozenset(
         FaultKind.THROTTLE,
         FaultKind.SERVER_ERROR,
         FaultKind.AUTH_EXPIRED,
+        FaultKind.GARBAGE,
         FaultKind.DUPLICATE,
         FaultKind.BREAK,
         FaultKind.REORDER,

@@ -132,6 +132,8 @@ class MetaSandbox:
     def _list_insights(self, request: WireRequest) -> Iterator[_Node]:
         period = json.loads(request.parameters["time_range"])
         days = (date.fromisoformat(period["since"]), date.fromisoformat(period["until"]))
+        if request.meets(FaultKind.TOO_MUCH_DATA) and days[0] < days[1]:
+            raise _GraphError(100, "Please reduce the amount of data you're asking for, then retry", 1504018)
         split = "impression_device" in json.loads(request.parameters["breakdowns"])
         zone = self._account.time_zone
         for cell in self._world.list_cells(Channel.META, days, zone, device_split=split, fault=request.fault):

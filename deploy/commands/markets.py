@@ -60,6 +60,9 @@ def check(platform: Platform = "all", config: Config = _DEFAULT) -> None:
 
 def reports(
     hours: Annotated[int, typer.Option(min=1, max=24 * 31, help="Newest hours to read.")] = 48,
+    reread: Annotated[
+        bool, typer.Option("--reread", help="Instead: all hours that each platform may still restate.")
+    ] = False,
     platform: Platform = "all",
     config: Config = _DEFAULT,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where rows go, .csv or .parquet.")] = None,
@@ -68,7 +71,7 @@ def reports(
     from experiments.live_reports import run_live_reports
 
     settings, names = _load(config, platform)
-    run_live_reports(settings, names, hours, out)
+    run_live_reports(settings, names, None if reread else hours, out)
 
 
 def push(

@@ -42,6 +42,8 @@ READ_FAULTS = (
     FaultKind.TIMEOUT_BEFORE,
     FaultKind.TIMEOUT_AFTER,
     FaultKind.BREAK,
+    FaultKind.GARBAGE,
+    FaultKind.TOO_MUCH_DATA,
     FaultKind.DUPLICATE,
     FaultKind.DUPLICATE_ROWS,
     FaultKind.EMPTY_PAGE,
@@ -53,6 +55,7 @@ WRITE_FAULTS = (
     FaultKind.TIMEOUT_AFTER,
     FaultKind.REORDER,
     FaultKind.BREAK,
+    FaultKind.GARBAGE,
     FaultKind.PARTIAL,
     FaultKind.DUPLICATE,
 )
@@ -206,6 +209,17 @@ def test_reports__are_restated_as_conversions_arrive_and_final_in_the_end(server
         assert sum_rows(last.accepted, name) == count_truth(world, platform, name, last_hour=30)
 
 
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_reread_window__is_all_that_may_still_change(platform, shared):
+    """Late conversions fall into it; what is older is final by the same declaration."""
+    capabilities = connect(shared, platform).capabilities
+    now = shared.world.now
+    window = capabilities.make_reread_window(now)
+    assert window.end > now
+    assert not capabilities.is_final(window.start + (window.end - now), now)
+    assert capabilities.is_final(window.start, now)
+
+
 @pytest.mark.parametrize("platform", CHANNEL_PLATFORMS)
 @pytest.mark.parametrize(("first_day", "length"), [("2026-03-28", 71), ("2026-10-24", 73)], ids=["spring", "autumn"])
 def test_reports__lose_nothing_when_clocks_change(platform, first_day, length):
@@ -272,6 +286,7 @@ def test_reports__that_came_too_early_are_restated(shared, platform, kind):
         (FaultKind.SERVER_ERROR, TransientError),
         (FaultKind.TIMEOUT_BEFORE, TransientError),
         (FaultKind.BREAK, TransientError),
+        (FaultKind.GARBAGE, TransientError),
     ],
     ids=str,
 )
