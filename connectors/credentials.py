@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import yaml
 from pydantic import SecretStr
 
 from connectors.token_store import TokenStore
@@ -216,6 +215,8 @@ def _load_google_yaml(source: SecretSource) -> Mapping[str, str]:
             msg = f"GOOGLE_ADS_CONFIGURATION_FILE_PATH names {named!r}, which is no file"
             raise ConfigError(msg)
         return {}
+    import yaml  # only where there is such a file
+
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

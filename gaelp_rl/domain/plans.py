@@ -1,20 +1,22 @@
 """Bid plans as arrays: the only thing that a policy ever says to a market.
 
 ``BidPlan`` (``bid_plan.py``) is one account's plan as a live platform takes it; ``PlanBatch`` is
-the same for many accounts at once.
+the same for many accounts at once. The former knows no numpy, so that connectors load fast.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gaelp_rl.domain.channels import NUM_CHANNELS, NUM_DEVICES
+from gaelp_rl.domain.bid_plan import BidPlan, ChannelPlan, PlanStatus
+from gaelp_rl.domain.channels import CHANNEL_BID_KIND, CHANNELS, DEVICES, NUM_CHANNELS, NUM_DEVICES
 from gaelp_rl.domain.reports import FloatArray, IntArray
 
-__all__ = ["PlanBatch"]
+__all__ = ["PlanBatch", "make_bid_plan", "make_plan_batch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +71,59 @@ class PlanBatch:
             device_modifier=device_modifier,
             active=active,
         )
+
+
+def make_bid_plan(
+    batch: PlanBatch,
+    world: int,
+    *,
+    account: str,
+    currency: str,
+    made_at: datetime,
+    valid_for_hour: datetime,
+) -> BidPlan:
+    """Takes one world out of a batch of plans.
+
+    Args:
+        batch: plans of all worlds.
+        world: index on the leading axis.
+        account: the advertiser's account.
+        currency: ISO 4217 code in which the batch's micros are counted.
+        made_at: aware UTC.
+        valid_for_hour: aware UTC.
+
+    Returns:
+        The plan, with each channel's own kind of bid. ``make_plan_batch`` is the inverse.
+
+    Raises:
+        PlanError: the world's plan cannot be carried out; it names the channel and field.
+    """
+    channels = {
+        channel: ChannelPlan(
+            bid_micros=int(batch.bid_micros[world, c]),
+            kind=CHANNEL_BID_KIND[channel],
+            daily_budget_micros=int(batch.daily_budget_micros[world, c]),
+            device_modifiers={device: float(batch.device_modifier[world, c, d]) for d, device in enumerate(DEVICES)},
+            status=PlanStatus.ENABLED if batch.active[world, c] else PlanStatus.PAUSED,
+        )
+        for c, channel in enumerate(CHANNELS)
+    }
+    return BidPlan(account, made_at, valid_for_hour, currency, channels)
+
+
+def make_plan_batch(plan: BidPlan) -> PlanBatch:
+    """Writes one account's plan as arrays with ``worlds = 1``; the inverse of ``make_bid_plan``.
+
+    Args:
+        plan: any valid plan.
+
+    Returns:
+        The batch.
+    """
+    plans = [plan.channels[channel] for channel in CHANNELS]
+    return PlanBatch(
+        bid_micros=np.array([[p.bid_micros for p in plans]], dtype=np.int64),
+        daily_budget_micros=np.array([[p.daily_budget_micros for p in plans]], dtype=np.int64),
+        device_modifier=np.array([[[p.device_modifiers[device] for device in DEVICES] for p in plans]]),
+        active=np.array([[p.status is PlanStatus.ENABLED for p in plans]]),
+    )

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gaelp_rl.domain.bid_plan import BidPlan, ChannelPlan, PlanStatus, make_bid_plan, make_plan_batch
+from gaelp_rl.domain.bid_plan import BidPlan, ChannelPlan, PlanStatus
 from gaelp_rl.domain.channels import CHANNEL_BID_KIND, CHANNELS, DEVICES, BidKind, Channel, Device
+from gaelp_rl.domain.plans import make_bid_plan, make_plan_batch
 from gaelp_rl.errors import PlanError
 
 HOUR = datetime(2026, 1, 2, 7, tzinfo=UTC)
