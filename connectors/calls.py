@@ -38,12 +38,14 @@ class RetryPolicy:
             is waited. Source: AWS Architecture Blog, "Exponential backoff and jitter").
         cap_s: longest wait between attempts.
         max_wait_s: longest wait that a platform may ask for; beyond, the error is passed on.
+        max_total_wait_s: longest wait over all attempts of a call.
     """
 
     max_attempts: int = 8
     base_s: float = 0.25
     cap_s: float = 20.0
     max_wait_s: float = 90.0
+    max_total_wait_s: float = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class Caller:
         return self._call(call, cost, (TransientError,))
 
     def _call(self, call: Callable[[], _Answer], cost: float, repeatable: tuple[type[ConnectorError], ...]) -> _Answer:
-        attempt, refreshed = 1, False
+        attempt, refreshed, waited = 1, False, 0.0
         while True:
             self._take_quota(cost)
             self.num_calls += 1
@@ -178,7 +180,11 @@ class Caller:
                     refreshed = True
                     self._refresh()
                 else:
-                    self.wait(self._compute_wait(error, attempt, repeatable))
+                    wait = self._compute_wait(error, attempt, repeatable)
+                    waited += wait
+                    if waited > self._policy.max_total_wait_s:
+                        raise
+                    self.wait(wait)
                     attempt += 1
                 self.num_retries += 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from connectors.calls import Caller, QuotaLimit, RetryPolicy, Timer
 from connectors.capabilities import Capabilities
@@ -19,9 +19,11 @@ from connectors.reports import FetchedReports
 from connectors.settings import PlatformSettings, WriteMode, check_write_mode
 from connectors.state import AccountState
 from gaelp_rl.domain.bid_plan import BidPlan
-from gaelp_rl.errors import ConfigError, PlanError
+from gaelp_rl.errors import ConfigError, ConnectorError, PlanError
 
 __all__ = ["Clock", "PlatformConnector", "read_clock"]
+
+_Answer = TypeVar("_Answer")
 
 Clock = Callable[[], datetime]
 """Now, aware UTC."""
@@ -38,6 +40,8 @@ class PlatformConnector(ABC):
     capabilities: Capabilities
     quotas: ClassVar[Sequence[QuotaLimit]] = ()
     loggers: ClassVar[Sequence[str]] = ("urllib3.connectionpool", "http.client")
+    sdk_errors: ClassVar[tuple[type[BaseException], ...]] = ()
+    """Everything that a call through the SDK may raise."""
 
     def __init__(
         self,
@@ -89,6 +93,17 @@ class PlatformConnector(ABC):
     @abstractmethod
     def apply(self, operations: Sequence[Operation], *, dry_run: bool) -> list[Applied]:
         """Makes one call that writes operations of one setting; one answer each, in order."""
+
+    @abstractmethod
+    def map_error(self, error: BaseException, *, writes: bool) -> ConnectorError:
+        """Turns an exception of the SDK into ours; ``writes`` where the call would have changed something."""
+
+    def guard(self, call: Callable[[], _Answer], *, writes: bool = False) -> _Answer:
+        """Makes a call through the SDK; none of its exceptions gets past here."""
+        try:
+            return call()
+        except self.sdk_errors as error:
+            raise self.map_error(error, writes=writes) from None
 
     def renew(self) -> None:  # noqa: B027 - most SDKs renew their access tokens themselves
         """Renews an expired access token where the SDK does not."""

@@ -102,6 +102,7 @@ def push_plan(
     *,
     dry_run: bool,
     max_rounds: int = 12,
+    max_wait_s: float = 600.0,
 ) -> PushResult:
     """Makes an account do what a plan says, and proves it by reading back.
 
@@ -112,6 +113,7 @@ def push_plan(
         managed: ids of the campaigns that may be changed.
         dry_run: check only; write nothing.
         max_rounds: how often what is missing is sent before giving up.
+        max_wait_s: waiting, over all rounds, after which no other is begun.
 
     Returns:
         One receipt per operation; none where the account already did what the plan says.
@@ -126,7 +128,7 @@ def push_plan(
     if dry_run:
         push.check()
     else:
-        push.run(max_rounds)
+        push.run(max_rounds, max_wait_s)
     return PushResult(dry_run, tuple(push.receipts.values()), push.state, push.rounds)
 
 
@@ -158,9 +160,10 @@ class _Push:
                 if op.target in self._open and self.receipts[op.target].outcome is not Outcome.REFUSED:
                     self._settle(op.target, Outcome.CHECKED)
 
-    def run(self, max_rounds: int) -> None:
-        """Sends what is missing, reads back, and again until nothing is missing."""
-        while self._open and self.rounds < max_rounds:
+    def run(self, max_rounds: int, max_wait_s: float) -> None:
+        """Sends what is missing, reads back, and again until nothing is missing or patience ends."""
+        end = self._writer.caller.waited_s + max_wait_s
+        while self._open and self.rounds < max_rounds and self._writer.caller.waited_s <= end:
             self.rounds += 1
             self._send_round()
             try:

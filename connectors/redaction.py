@@ -58,11 +58,15 @@ class Redactor(logging.Filter):
     def guard_loggers(self, *names: str) -> None:
         """Cleans what these loggers say; a logger's filter sees its own records only, so name each.
 
-        Where nobody listens they say nothing: an SDK's failed call becomes an error of ours.
+        Loggers are the process's: they are cleaned of the secrets of all who ever guarded them. Where
+        nobody listens they say nothing: an SDK's failed call becomes an error of ours.
         """
+        _OF_PROCESS._secrets += [secret for secret in self._secrets if secret not in _OF_PROCESS._secrets]
         for name in names:
             logger = logging.getLogger(name)
-            logger.filters = [f for f in logger.filters if not isinstance(f, Redactor)]
-            logger.addFilter(self)
+            logger.addFilter(_OF_PROCESS)
             if not logger.handlers:
                 logger.addHandler(logging.NullHandler())
+
+
+_OF_PROCESS = Redactor()

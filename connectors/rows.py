@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
+from connectors.reports import FetchedReports
+from connectors.state import Account
+from gaelp_rl.domain.daily_share import DailyShare
 from gaelp_rl.errors import DataError
 
 __all__ = ["RowCollector"]
@@ -49,6 +53,21 @@ class RowCollector:
     def reject(self, row: Mapping[str, object], error: DataError) -> None:
         """Keeps a wire row that could not be read."""
         self.quarantined.append((row, error))
+
+    def make_reports(
+        self, platform: str, account: Account, as_of: datetime, shares: Iterable[DailyShare] = ()
+    ) -> FetchedReports:
+        """One read: all rows, and the impression shares that came with them, each once."""
+        return FetchedReports(
+            platform,
+            account.id,
+            account.currency,
+            as_of,
+            self.make_rows(),
+            tuple(dict.fromkeys(shares)),
+            quarantined=tuple(self.quarantined),
+            duplicates=self.duplicates,
+        )
 
     def make_rows(self) -> tuple[Mapping[str, object], ...]:
         """One row per campaign, creative, hour and contract device."""

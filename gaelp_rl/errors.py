@@ -11,6 +11,8 @@ GaelpError
 ├── CheckpointError        a training checkpoint is missing, corrupt or could not be written
 ├── UnknownReferenceError  a policy, run or model reference resolves to nothing
 ├── ResourceError          this machine lacks what the job needs
+├── WireError              a sandbox server answers a call with its platform's error
+├── WriteRefusedError      the rules of a sandbox's platform forbid a write
 └── ConnectorError         an ad platform could not be read or written
     ├── TransientError       ... this time: the same call may succeed
     ├── RateLimitedError     ... yet: it says how long to wait
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "ActionError",
@@ -44,6 +47,8 @@ __all__ = [
     "TransientError",
     "UnknownOutcomeError",
     "UnknownReferenceError",
+    "WireError",
+    "WriteRefusedError",
     "suggest",
 ]
 
@@ -100,6 +105,34 @@ class UnknownReferenceError(GaelpError):
 
 class ResourceError(GaelpError):
     """This machine lacks what the job needs."""
+
+
+class WireError(GaelpError):
+    """A sandbox server answers a call with its platform's error; its host puts it on the wire.
+
+    Attributes:
+        code: the platform's own, or gRPC's status code.
+        detail: what else this platform sends: a subcode, an error's name, trailing metadata.
+        status: of HTTP.
+    """
+
+    def __init__(self, code: Any, message: str, detail: Any = None, status: int = 400) -> None:
+        self.code = code
+        self.detail = detail
+        self.status = status
+        super().__init__(message)
+
+
+class WriteRefusedError(GaelpError):
+    """The rules of a sandbox's platform forbid a write; its server words it as that platform would.
+
+    Attributes:
+        rule: ``not_found``, ``not_a_unit``, ``below_minimum``, ``out_of_range`` or ``injected``.
+    """
+
+    def __init__(self, rule: str, message: str) -> None:
+        self.rule = rule
+        super().__init__(message)
 
 
 class ConnectorError(GaelpError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import grpc
@@ -31,11 +31,10 @@ from connectors.push import Applied
 from connectors.reports import ConversionCount, FetchedReports
 from connectors.settings import Ga4Settings
 from connectors.state import Account, AccountState
-from gaelp_rl.errors import DataError, FieldError, PlanError
+from gaelp_rl.errors import ConnectorError, DataError, FieldError, PlanError
 
 __all__ = ["Ga4Connector"]
 
-_Answer = TypeVar("_Answer")
 _TOKENS_PER_REPORT = 10.0
 
 
@@ -44,6 +43,7 @@ class Ga4Connector(PlatformConnector):
 
     capabilities = CAPABILITIES
     quotas = QUOTAS
+    sdk_errors = RPC_ERRORS
     loggers = (*PlatformConnector.loggers, "google.auth.transport.requests")
 
     def __init__(self, settings: Ga4Settings, credentials: Ga4Credentials, **options: Any) -> None:
@@ -54,7 +54,7 @@ class Ga4Connector(PlatformConnector):
         self._sources = make_sources(settings.sources)
         self._channel: grpc.Channel | None = None
         self._account: Account | None = None
-        self._client = self._guard(self._make_client)
+        self._client = self.guard(self._make_client)
 
     def check(self) -> CheckResult:
         """Verifies credentials and property with one small report."""
@@ -90,7 +90,7 @@ class Ga4Connector(PlatformConnector):
 
     def renew(self) -> None:
         """A new access token, for one that died before its time."""
-        self._guard(lambda: renew_oauth(self._oauth))
+        self.guard(lambda: renew_oauth(self._oauth))
 
     def close(self) -> None:
         """Closes the channel that this connector opened."""
@@ -118,7 +118,7 @@ class Ga4Connector(PlatformConnector):
         def run() -> RunReportResponse:
             return self._client.run_report(request, timeout=self._settings.timeout_s, retry=None)
 
-        return self.caller.read(lambda: self._guard(run), cost=_TOKENS_PER_REPORT)
+        return self.caller.read(lambda: self.guard(run), cost=_TOKENS_PER_REPORT)
 
     def _make_request(self, first: str, last: str, offset: int, limit: int) -> RunReportRequest:
         event = self._settings.key_event
@@ -138,12 +138,9 @@ class Ga4Connector(PlatformConnector):
             return_property_quota=True,
         )
 
-    def _guard(self, call: Callable[[], _Answer]) -> _Answer:
-        """No exception of the SDK gets past here."""
-        try:
-            return call()
-        except RPC_ERRORS as error:
-            raise map_status("ga4", error, self.redactor.redact) from None
+    def map_error(self, error: BaseException, *, writes: bool) -> ConnectorError:
+        """By the tables of ``schema``."""
+        return map_status("ga4", error, self.redactor.redact, writes=writes)
 
     def _make_client(self) -> BetaAnalyticsDataClient:
         settings = self._settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 from google.ads.googleads.client import GoogleAdsClient
@@ -18,7 +18,7 @@ from connectors.google.mapping import add_hour_row, make_account, make_campaigns
 from connectors.google.schema import CAPABILITIES, DEVICES, QUERIES, QUOTAS, SCOPE, VERSION
 from connectors.google_rpc import make_loopback_channel, make_oauth, renew_oauth
 from connectors.hours import ReportWindow
-from connectors.operations import Operation, Setting
+from connectors.operations import Operation, Setting, Target
 from connectors.platform import PlatformConnector
 from connectors.protocol import CheckResult
 from connectors.push import Applied
@@ -31,7 +31,6 @@ from gaelp_rl.errors import ConnectorError
 
 __all__ = ["GoogleConnector"]
 
-_Answer = TypeVar("_Answer")
 _DEVICE_NUMBERS = {device: number for number, device in DEVICES.items()}
 
 
@@ -40,6 +39,7 @@ class GoogleConnector(PlatformConnector):
 
     capabilities = CAPABILITIES
     quotas = QUOTAS
+    sdk_errors = SDK_ERRORS
     loggers = (*PlatformConnector.loggers, "google.ads.googleads.client", "google.auth.transport.requests")
 
     def __init__(self, settings: GoogleSettings, credentials: GoogleCredentials, **options: Any) -> None:
@@ -53,23 +53,24 @@ class GoogleConnector(PlatformConnector):
         )
         self._login = settings.login_account.replace("-", "") or None
         self._channel: grpc.Channel | None = None
+        self._services: dict[str, Any] = {}
         self._account: Account | None = None
-        self._client = self._guard(self._make_client, writes=False)
+        self._client = self.guard(self._make_client)
 
     def check(self) -> CheckResult:
         """Verifies credentials and account with one search and one write that is only validated."""
         account = self._fetch_account()
-        state = self.fetch_state()
-        budget = next((c for c in state.campaigns if c.daily_budget_micros), None)
-        can_write, notes = True, [] if budget else ["the account has no campaign to try a write on"]
-        if budget is not None:
-            try:
-                request = self._make_budget_request([(budget.budget_id, budget.daily_budget_micros or 0)], True)
-                self.caller.read(lambda: self._mutate(request))
-            except ConnectorError as error:
-                can_write = False
-                notes.append(str(error))
-        return CheckResult(account, (SCOPE,), can_write, tuple(notes))
+        campaign = next((one for one in self.fetch_state().campaigns if one.daily_budget_micros), None)
+        if campaign is None:
+            note = "the account has no campaign to try a write on"
+            return CheckResult(account, (SCOPE,), can_write=True, notes=(note,))
+        target = Target(Setting.DAILY_BUDGET, campaign.id, budget_id=campaign.budget_id)
+        same = Operation(target, campaign.daily_budget_micros or 0, campaign.daily_budget_micros)
+        try:
+            error = self.caller.read(lambda: self.apply([same], dry_run=True))[0].error
+        except ConnectorError as caught:
+            error = caught
+        return CheckResult(account, (SCOPE,), error is None, (str(error),) if error else ())
 
     def fetch_state(self) -> AccountState:
         """Reads the account in five searches."""
@@ -86,26 +87,17 @@ class GoogleConnector(PlatformConnector):
                 add_hour_row(collector, row, account, window, as_of)
             found = (make_share(row, account, as_of) for row in self._search("shares", first=first, last=last))
             shares += [share for share in found if share is not None]
-        return FetchedReports(
-            "google",
-            account.id,
-            account.currency,
-            as_of,
-            collector.make_rows(),
-            tuple(dict.fromkeys(shares)),
-            quarantined=tuple(collector.quarantined),
-            duplicates=collector.duplicates,
-        )
+        return collector.make_reports("google", account, as_of, shares)
 
     def apply(self, operations: Sequence[Operation], *, dry_run: bool) -> list[Applied]:
         """One mutate call; operations that fail alone are told apart by partial failure."""
         request = _REQUESTS[operations[0].target.setting](self, operations, dry_run)
-        response = self._guard(lambda: self._mutate(request), writes=not dry_run)
+        response = self.guard(lambda: self._mutate(request), writes=not dry_run)
         return self._list_answers(response, len(operations))
 
     def renew(self) -> None:
         """A new access token, for one that died before its time."""
-        self._guard(lambda: renew_oauth(self._oauth), writes=False)
+        self.guard(lambda: renew_oauth(self._oauth))
 
     def close(self) -> None:
         """Closes the channel that this connector opened."""
@@ -120,7 +112,7 @@ class GoogleConnector(PlatformConnector):
     def _search(self, query: str, **days: object) -> list[Any]:
         """All rows of a query; collected before they are used, since a stream may break after its first rows."""
         text = QUERIES[query].format(**days)
-        service = self._guard(lambda: self._make_service("GoogleAdsService"), writes=False)
+        service = self.guard(lambda: self._get_service("GoogleAdsService"))
 
         def stream() -> list[Any]:
             batches: Iterable[Any] = service.search_stream(
@@ -128,18 +120,15 @@ class GoogleConnector(PlatformConnector):
             )
             return [row for batch in batches for row in batch.results]
 
-        return self.caller.read(lambda: self._guard(stream, writes=False))
+        return self.caller.read(lambda: self.guard(stream))
 
-    def _guard(self, call: Callable[[], _Answer], *, writes: bool) -> _Answer:
-        """No exception of the SDK gets past here."""
-        try:
-            return call()
-        except SDK_ERRORS as error:
-            raise map_error(error, self.redactor.redact, writes=writes) from None
+    def map_error(self, error: BaseException, *, writes: bool) -> ConnectorError:
+        """By the tables of ``schema``."""
+        return map_error(error, self.redactor.redact, writes=writes)
 
     def _mutate(self, request: Any) -> Any:
         service, method = _METHODS[type(request).__name__]
-        call = getattr(self._make_service(service), method)
+        call = getattr(self._get_service(service), method)
         return call(request=request, timeout=self._settings.timeout_s, retry=None)
 
     def _list_answers(self, response: Any, num_operations: int) -> list[Applied]:
@@ -160,15 +149,12 @@ class GoogleConnector(PlatformConnector):
             update.update_mask.CopyFrom(FieldMask(paths=["status"]))
         return request
 
-    def _make_budgets_request(self, operations: Sequence[Operation], dry_run: bool) -> Any:
-        return self._make_budget_request([(op.target.budget_id, int(op.intended)) for op in operations], dry_run)
-
-    def _make_budget_request(self, budgets: Sequence[tuple[str, int]], dry_run: bool) -> Any:
+    def _make_budget_request(self, operations: Sequence[Operation], dry_run: bool) -> Any:
         request = self._make_request("MutateCampaignBudgetsRequest", dry_run)
-        for budget_id, micros in budgets:
+        for op in operations:
             update = request.operations.add()
-            update.update.resource_name = f"customers/{self._customer}/campaignBudgets/{budget_id}"
-            update.update.amount_micros = micros
+            update.update.resource_name = f"customers/{self._customer}/campaignBudgets/{op.target.budget_id}"
+            update.update.amount_micros = int(op.intended)
             update.update_mask.CopyFrom(FieldMask(paths=["amount_micros"]))
         return request
 
@@ -212,8 +198,14 @@ class GoogleConnector(PlatformConnector):
             use_proto_plus=False,
         )
 
+    def _get_service(self, name: str) -> Any:
+        """The SDK's service, over one channel for all calls."""
+        if name not in self._services:
+            self._services[name] = self._make_service(name)
+        return self._services[name]
+
     def _make_service(self, name: str) -> Any:
-        """The SDK's service; on loopback over a channel whose certificate is the sandbox's."""
+        """On loopback over a channel whose certificate is the sandbox's."""
         if not self._settings.endpoint:
             return self._client.get_service(name)
         if self._channel is None:
@@ -243,7 +235,7 @@ _METHODS = {
 
 _REQUESTS: dict[Setting, Callable[[GoogleConnector, Sequence[Operation], bool], Any]] = {
     Setting.STATUS: GoogleConnector._make_status_request,
-    Setting.DAILY_BUDGET: GoogleConnector._make_budgets_request,
+    Setting.DAILY_BUDGET: GoogleConnector._make_budget_request,
     Setting.BID: GoogleConnector._make_bid_request,
     Setting.DEVICE_MODIFIER: GoogleConnector._make_modifier_request,
 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from facebook_business.api import FacebookAdsApi
 from facebook_business.session import FacebookSession
@@ -32,11 +32,10 @@ from connectors.reports import FetchedReports
 from connectors.rows import RowCollector
 from connectors.settings import MetaSettings
 from connectors.state import Account, AccountState
-from gaelp_rl.errors import RefusedError, TransientError, UnknownOutcomeError
+from gaelp_rl.errors import ConnectorError, RefusedError, TransientError, UnknownOutcomeError
 
 __all__ = ["MetaConnector"]
 
-_Answer = TypeVar("_Answer")
 _INVALID_PARAMETER = "100"
 
 
@@ -45,6 +44,7 @@ class MetaConnector(PlatformConnector):
 
     capabilities = CAPABILITIES
     quotas = QUOTAS
+    sdk_errors = SDK_ERRORS
     loggers = (*PlatformConnector.loggers, "facebook_business")
 
     def __init__(self, settings: MetaSettings, credentials: MetaCredentials, **options: Any) -> None:
@@ -76,7 +76,7 @@ class MetaConnector(PlatformConnector):
         campaigns, ad_sets, ads = (
             self._list((self._node, edge), {"fields": FIELDS[edge]}) for edge in ("campaigns", "adsets", "ads")
         )
-        states = self._guard(lambda: make_campaigns(campaigns, ad_sets, ads, account.currency), writes=False)
+        states = self.guard(lambda: make_campaigns(campaigns, ad_sets, ads, account.currency))
         return AccountState(account, as_of, states)
 
     def fetch_reports(self, window: ReportWindow) -> FetchedReports:
@@ -86,15 +86,7 @@ class MetaConnector(PlatformConnector):
         for first, last in window.split(account.time_zone, CAPABILITIES.max_days_per_report):
             for row in self._list_days(first, last):
                 add_hour_row(collector, row, account, window, as_of)
-        return FetchedReports(
-            "meta",
-            account.id,
-            account.currency,
-            as_of,
-            collector.make_rows(),
-            quarantined=tuple(collector.quarantined),
-            duplicates=collector.duplicates,
-        )
+        return collector.make_reports("meta", account, as_of)
 
     def apply(self, operations: Sequence[Operation], *, dry_run: bool) -> list[Applied]:
         """One batch call of up to 50 posts."""
@@ -116,7 +108,7 @@ class MetaConnector(PlatformConnector):
                 success=lambda response, i=index: note(i, response),
                 failure=lambda response, i=index: note(i, response),
             )
-        self._guard(batch.execute, writes=not dry_run)
+        self.guard(batch.execute, writes=not dry_run)
         not_run = Applied("", TransientError("meta", "not run", "Meta left this call of the batch out"))
         return [answer or not_run for answer in answers]
 
@@ -167,7 +159,7 @@ class MetaConnector(PlatformConnector):
     def _fetch_account(self) -> Account:
         if self._account is None:
             node = self._get((self._node,), {"fields": FIELDS["account"]})
-            self._account = self._guard(lambda: make_account(node), writes=False)
+            self._account = self.guard(lambda: make_account(node))
         return self._account
 
     def _list(self, path: tuple[str, ...], parameters: dict[str, object]) -> list[Mapping[str, Any]]:
@@ -191,11 +183,8 @@ class MetaConnector(PlatformConnector):
                 raise TypeError(msg)
             return body
 
-        return self.caller.read(lambda: self._guard(read, writes=False))
+        return self.caller.read(lambda: self.guard(read))
 
-    def _guard(self, call: Callable[[], _Answer], *, writes: bool) -> _Answer:
-        """No exception of the SDK gets past here."""
-        try:
-            return call()
-        except SDK_ERRORS as error:
-            raise map_error(error, self.redactor.redact, writes=writes) from None
+    def map_error(self, error: BaseException, *, writes: bool) -> ConnectorError:
+        """By the tables of ``schema``."""
+        return map_error(error, self.redactor.redact, writes=writes)

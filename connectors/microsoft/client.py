@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import bingads.service_client
 import requests
 import urllib3
 from bingads.authorization import AuthorizationData
@@ -28,7 +27,7 @@ from connectors.microsoft.mapping import (
     make_campaign,
     make_report_request,
     make_share,
-    read_csv,
+    read_archive,
     read_modifiers,
 )
 from connectors.microsoft.schema import AD_TYPES, CAPABILITIES, QUOTAS, TOKEN_ENDPOINT
@@ -45,13 +44,14 @@ from connectors.state import Account, AccountState
 from connectors.token_store import TokenStore
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import Device
-from gaelp_rl.errors import RefusedError, TransientError
+from gaelp_rl.errors import ConnectorError, RefusedError, TransientError
 
 __all__ = ["MicrosoftConnector"]
 
 _Node = Mapping[str, Any]
-_MAX_REPORT_BYTES = 512 * 1024 * 1024
 _MAX_POLLS = 60
+# The SDK would replace ``pydantic.BaseModel.__setattr__`` for the whole process, so that frozen settings thaw.
+bingads.service_client.enable_alias_support = lambda: None
 _REPORTS = {"hours": AdPerformanceReportRequest, "shares": CampaignPerformanceReportRequest}
 
 
@@ -71,6 +71,7 @@ class MicrosoftConnector(PlatformConnector):
 
     capabilities = CAPABILITIES
     quotas = QUOTAS
+    sdk_errors = SDK_ERRORS
     loggers = (*PlatformConnector.loggers, "openapi_client", "bingads")
 
     def __init__(
@@ -151,16 +152,7 @@ class MicrosoftConnector(PlatformConnector):
                 add_hour_row(collector, row, account, window, as_of)
             found = (make_share(row, account, as_of) for row in self._download("shares", first, last))
             shares += [share for share in found if share is not None]
-        return FetchedReports(
-            "microsoft",
-            account.id,
-            account.currency,
-            as_of,
-            collector.make_rows(),
-            tuple(dict.fromkeys(shares)),
-            quarantined=tuple(collector.quarantined),
-            duplicates=collector.duplicates,
-        )
+        return collector.make_reports("microsoft", account, as_of, shares)
 
     def apply(self, operations: Sequence[Operation], *, dry_run: bool) -> list[Applied]:
         """One update call. Microsoft has no dry run, so ``push`` asks for none."""
@@ -251,11 +243,11 @@ class MicrosoftConnector(PlatformConnector):
             return []
 
         def load() -> list[dict[str, str]]:
-            answer = self._guard(lambda: requests.get(url, timeout=self._settings.timeout_s), writes=False)
+            answer = self.guard(lambda: requests.get(url, timeout=self._settings.timeout_s))
             if not answer.ok:
                 headers = {name.lower(): text for name, text in answer.headers.items()}
                 raise map_answer(answer.status_code, {}, headers, self.redactor.redact, writes=False)
-            return self._guard(lambda: _unpack(answer.content), writes=False)
+            return self.guard(lambda: read_archive(answer.content))
 
         return self.caller.read(load)
 
@@ -277,33 +269,20 @@ class MicrosoftConnector(PlatformConnector):
                 raise ValueError(msg)
             return answer.status, body, {name.lower(): text for name, text in answer.headers.items()}
 
-        status, body, headers = self._guard(ask, writes=writes)
+        status, body, headers = self.guard(ask, writes=writes)
         if not 200 <= status < 300:
             raise map_answer(status, body, headers, self.redactor.redact, writes=writes)
         return body
 
-    def _guard(self, call: Callable[[], Any], *, writes: bool) -> Any:
-        """No exception of the SDK gets past here."""
-        try:
-            return call()
-        except SDK_ERRORS as error:
-            raise map_error(error, self.redactor.redact, writes=writes) from None
+    def map_error(self, error: BaseException, *, writes: bool) -> ConnectorError:
+        """By the tables of ``schema``."""
+        return map_error(error, self.redactor.redact, writes=writes)
 
     def _make_client(self, service: str) -> ServiceClient:
         location = self._settings.endpoint or None
         client = ServiceClient(service, 13, self._authorization, "production", location=location)
         client._api.api_client.rest_client.pool_manager.connection_pool_kw["retries"] = urllib3.Retry(0)
         return client
-
-
-def _unpack(content: bytes) -> list[dict[str, str]]:
-    """The rows of the one file in a report's archive."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        member = archive.infolist()[0]
-        if member.file_size > _MAX_REPORT_BYTES:
-            msg = f"the report would unpack to {member.file_size} bytes: ask for fewer days"
-            raise ValueError(msg)
-        return list(read_csv(archive.read(member)))
 
 
 def _make_campaign_change(operation: Operation) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -34,11 +35,13 @@ __all__ = [
     "make_campaign",
     "make_report_request",
     "make_share",
+    "read_archive",
     "read_csv",
     "read_modifiers",
 ]
 
 _Node = Mapping[str, Any]
+_MAX_REPORT_BYTES = 512 * 1024 * 1024
 
 
 def make_account(node: _Node) -> Account:
@@ -103,6 +106,20 @@ def make_report_request(kind: str, account: str, first: date, last: date) -> dic
             "ReportTimeZone": REPORT_ZONE,
         },
     }
+
+
+def read_archive(content: bytes) -> list[dict[str, str]]:
+    """The rows of the one file in a downloaded archive.
+
+    Raises:
+        ValueError: it would unpack to more than ``_MAX_REPORT_BYTES``.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        member = archive.infolist()[0]
+        if member.file_size > _MAX_REPORT_BYTES:
+            msg = f"the report would unpack to {member.file_size} bytes: ask for fewer days"
+            raise ValueError(msg)
+        return list(read_csv(archive.read(member)))
 
 
 def read_csv(content: bytes) -> Iterator[dict[str, str]]:

@@ -10,20 +10,9 @@ from connectors.operations import Setting
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import DEVICES, Channel, Device
 from gaelp_rl.domain.money import Micros
+from gaelp_rl.errors import WriteRefusedError
 
-__all__ = ["Change", "SandboxAccount", "SandboxCampaign", "WriteRefusedError"]
-
-
-class WriteRefusedError(Exception):
-    """The platform's rules forbid a write; the server turns it into its own kind of error.
-
-    Attributes:
-        rule: ``not_found``, ``not_a_unit``, ``below_minimum``, ``out_of_range`` or ``injected``.
-    """
-
-    def __init__(self, rule: str, message: str) -> None:
-        self.rule = rule
-        super().__init__(message)
+__all__ = ["Change", "SandboxAccount", "SandboxCampaign"]
 
 
 @dataclass(frozen=True, slots=True)

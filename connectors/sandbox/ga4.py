@@ -10,10 +10,11 @@ import grpc
 from google.analytics.data_v1beta.types import RunReportRequest, RunReportResponse
 
 from connectors.sandbox.faults import CallKind, Fault, FaultKind
-from connectors.sandbox.grpc_host import GrpcMethod, StatusError
+from connectors.sandbox.grpc_host import GrpcMethod
 from connectors.sandbox.tokens import TokenDesk
 from connectors.sandbox.world import SandboxWorld
 from gaelp_rl.domain.channels import CHANNELS, DEVICES, Channel
+from gaelp_rl.errors import WireError
 
 __all__ = ["PROPERTY", "Ga4Sandbox"]
 
@@ -44,15 +45,15 @@ class Ga4Sandbox:
         name = "/google.analytics.data.v1beta.BetaAnalyticsData/RunReport"
         return {name: GrpcMethod(CallKind.REPORT, RunReportRequest.pb(), RunReportResponse.pb(), self._run_report)}
 
-    def refuse(self, fault: Fault) -> StatusError:
+    def refuse(self, fault: Fault) -> WireError:
         """GA4's throttling, unavailability and expired token."""
         if fault.kind is FaultKind.THROTTLE:
-            return StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, "Exhausted property tokens for an hour.")
+            return WireError(grpc.StatusCode.RESOURCE_EXHAUSTED, "Exhausted property tokens for an hour.")
         if fault.kind is FaultKind.AUTH_EXPIRED:
             if self._tokens is not None:
                 self._tokens.expire()
-            return StatusError(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
-        return StatusError(grpc.StatusCode.UNAVAILABLE, "The service is currently unavailable.")
+            return WireError(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
+        return WireError(grpc.StatusCode.UNAVAILABLE, "The service is currently unavailable.")
 
     def _run_report(self, request: Any, headers: Mapping[str, str], fault: Fault | None) -> Any:
         del fault
@@ -106,6 +107,6 @@ class Ga4Sandbox:
 
     def _check_caller(self, request: Any, headers: Mapping[str, str]) -> None:
         if self._tokens is not None and not self._tokens.is_good(headers.get("authorization", "")):
-            raise StatusError(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
+            raise WireError(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
         if request.property != f"properties/{PROPERTY}":
-            raise StatusError(grpc.StatusCode.PERMISSION_DENIED, "User does not have sufficient permissions.")
+            raise WireError(grpc.StatusCode.PERMISSION_DENIED, "User does not have sufficient permissions.")

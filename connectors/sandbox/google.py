@@ -26,13 +26,14 @@ from google.ads.googleads.v26.services.types.google_ads_service import (
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from connectors.operations import Setting
-from connectors.sandbox.account import SandboxAccount, SandboxCampaign, WriteRefusedError
+from connectors.sandbox.account import SandboxAccount, SandboxCampaign
 from connectors.sandbox.faults import CallKind, Fault, FaultKind, repeat_rows
-from connectors.sandbox.grpc_host import GrpcMethod, StatusError
+from connectors.sandbox.grpc_host import GrpcMethod
 from connectors.sandbox.tokens import TokenDesk
 from connectors.sandbox.world import SandboxWorld
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import DEVICES, Channel, Device
+from gaelp_rl.errors import WireError, WriteRefusedError
 
 __all__ = ["GoogleSandbox"]
 
@@ -105,7 +106,7 @@ class GoogleSandbox:
             ),
         }
 
-    def refuse(self, fault: Fault) -> StatusError:
+    def refuse(self, fault: Fault) -> WireError:
         """Google's throttling, internal error and expired token."""
         if fault.kind is FaultKind.THROTTLE:
             error = _make_failure("quota_error", "RESOURCE_TEMPORARILY_EXHAUSTED", "too many requests")
@@ -114,8 +115,8 @@ class GoogleSandbox:
         if fault.kind is FaultKind.AUTH_EXPIRED:
             if self._tokens is not None:
                 self._tokens.expire()
-            return StatusError(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
-        return StatusError(grpc.StatusCode.UNAVAILABLE, "The service is currently unavailable.")
+            return WireError(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
+        return WireError(grpc.StatusCode.UNAVAILABLE, "The service is currently unavailable.")
 
     def _search(self, request: Any, headers: Mapping[str, str], fault: Fault | None) -> list[Any]:
         self._check_caller(request, headers)
@@ -290,17 +291,17 @@ class GoogleSandbox:
 
     def _check_caller(self, request: Any, headers: Mapping[str, str]) -> None:
         if self._tokens is not None and not self._tokens.is_good(headers.get("authorization", "")):
-            raise StatusError(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
+            raise WireError(grpc.StatusCode.UNAUTHENTICATED, "Request had invalid authentication credentials.")
         if request.customer_id != self._account.id:
             raise self._refuse_request("authorization_error", "USER_PERMISSION_DENIED", "no access to this customer")
 
-    def _refuse_request(self, kind: str, name: str, message: str) -> StatusError:
+    def _refuse_request(self, kind: str, name: str, message: str) -> WireError:
         code = grpc.StatusCode.PERMISSION_DENIED if "authorization" in kind else grpc.StatusCode.INVALID_ARGUMENT
         return self._make_error(code, _make_failure(kind, name, message))
 
-    def _make_error(self, code: grpc.StatusCode, failure: Any) -> StatusError:
+    def _make_error(self, code: grpc.StatusCode, failure: Any) -> WireError:
         trailers = ((_FAILURE_KEY, failure.SerializeToString()), ("request-id", self._make_request_id()))
-        return StatusError(code, failure.errors[0].message, trailers)
+        return WireError(code, failure.errors[0].message, trailers)
 
     def _make_request_id(self) -> str:
         self._num_requests += 1

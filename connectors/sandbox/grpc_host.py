@@ -13,24 +13,9 @@ import grpc
 
 from connectors.sandbox.certificate import Certificate
 from connectors.sandbox.faults import CallKind, Fault, FaultInjector, FaultKind
+from gaelp_rl.errors import WireError
 
-__all__ = ["GrpcHost", "GrpcMethod", "GrpcPlatform", "StatusError"]
-
-
-class StatusError(Exception):
-    """Ends a call with a status.
-
-    Attributes:
-        code: of gRPC.
-        details: text.
-        trailers: trailing metadata.
-    """
-
-    def __init__(self, code: grpc.StatusCode, details: str, trailers: tuple[tuple[str, str | bytes], ...] = ()) -> None:
-        self.code = code
-        self.details = details
-        self.trailers = trailers
-        super().__init__(details)
+__all__ = ["GrpcHost", "GrpcMethod", "GrpcPlatform"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +47,7 @@ class GrpcPlatform(Protocol):
         """By full name, such as ``/package.Service/Method``."""
         ...
 
-    def refuse(self, fault: Fault) -> StatusError:
+    def refuse(self, fault: Fault) -> WireError:
         """The platform's own throttling, server error or expired token."""
         ...
 
@@ -108,7 +93,7 @@ class GrpcHost:
         headers = {str(name): str(text) for name, text in context.invocation_metadata()}
         try:
             return self._play(method, message, headers, fault)
-        except StatusError as error:
+        except WireError as error:
             _end(context, error)
 
     def serve_stream(self, method: GrpcMethod, message: Any, context: grpc.ServicerContext) -> Iterator[Any]:
@@ -119,9 +104,9 @@ class GrpcHost:
             if fault is not None and fault.kind is FaultKind.BREAK:
                 answers = list(method.answer(message, headers, None))
                 yield from answers[: max(len(answers) // 2, 1)]
-                raise StatusError(grpc.StatusCode.UNAVAILABLE, "the connection was reset")
+                raise WireError(grpc.StatusCode.UNAVAILABLE, "the connection was reset")
             yield from self._play(method, message, headers, fault)
-        except StatusError as error:
+        except WireError as error:
             _end(context, error)
 
     def _play(self, method: GrpcMethod, message: Any, headers: Mapping[str, str], fault: Fault | None) -> Any:
@@ -131,7 +116,7 @@ class GrpcHost:
         if kind in {FaultKind.THROTTLE, FaultKind.SERVER_ERROR, FaultKind.AUTH_EXPIRED}:
             raise self._platform.refuse(fault)
         if kind is FaultKind.GARBAGE:
-            raise StatusError(grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2")
+            raise WireError(grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2")
         if kind is FaultKind.DUPLICATE:
             self._answer(method, message, headers, None)
             return self._answer(method, message, headers, None)
@@ -142,7 +127,7 @@ class GrpcHost:
         elif kind not in {FaultKind.TIMEOUT_BEFORE, FaultKind.BREAK}:
             return self._answer(method, message, headers, fault)
         self._stall(fault.stall_s)
-        raise StatusError(grpc.StatusCode.UNAVAILABLE, "the connection was reset")
+        raise WireError(grpc.StatusCode.UNAVAILABLE, "the connection was reset")
 
     def _answer(self, method: GrpcMethod, message: Any, headers: Mapping[str, str], fault: Fault | None) -> Any:
         """Answers, then lets in the writes that were held back for this one."""
@@ -152,7 +137,7 @@ class GrpcHost:
             for late in held:
                 try:
                     late()
-                except StatusError:
+                except WireError:
                     continue
         return answer
 
@@ -188,7 +173,7 @@ def _find_serializer(message: Any) -> Any:
     return getattr(message, "serialize", None) or message.SerializeToString
 
 
-def _end(context: grpc.ServicerContext, error: StatusError) -> NoReturn:
-    context.set_trailing_metadata(error.trailers)
-    context.abort(error.code, error.details)
+def _end(context: grpc.ServicerContext, error: WireError) -> NoReturn:
+    context.set_trailing_metadata(error.detail or ())
+    context.abort(error.code, str(error))
     raise AssertionError

@@ -12,14 +12,15 @@ from urllib.parse import parse_qsl
 
 from connectors.money import compute_unit_micros, make_decimal, make_minor_units, parse_minor_units
 from connectors.operations import Setting
-from connectors.sandbox.account import SandboxAccount, SandboxCampaign, WriteRefusedError
+from connectors.sandbox.account import SandboxAccount, SandboxCampaign
+from connectors.sandbox.cells import CellReport
 from connectors.sandbox.faults import CallKind, Fault, FaultKind, repeat_rows
 from connectors.sandbox.http_host import WireRequest, WireResponse, make_json
 from connectors.sandbox.tokens import TokenDesk
-from connectors.sandbox.world import CellReport, SandboxWorld
+from connectors.sandbox.world import SandboxWorld
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import DEVICES, Channel, Device
-from gaelp_rl.errors import FieldError
+from gaelp_rl.errors import FieldError, WireError, WriteRefusedError
 
 __all__ = ["MetaSandbox"]
 
@@ -33,12 +34,6 @@ _DEVICE_NAMES = {
 _CODES = {"not_found": (100, 33), "not_a_unit": (100, None), "below_minimum": (100, 1885272), "injected": (2, None)}
 
 _Node = dict[str, Any]
-
-
-class _GraphError(Exception):
-    def __init__(self, code: int, message: str, subcode: int | None = None, status: int = 400) -> None:
-        self.code, self.subcode, self.status = code, subcode, status
-        super().__init__(message)
 
 
 class MetaSandbox:
@@ -72,7 +67,7 @@ class MetaSandbox:
             self._check_caller(request.parameters)
             with self._world.lock:
                 content = self._answer(request)
-        except _GraphError as error:
+        except WireError as error:
             return self._make_error(error)
         return make_json(content, headers=self._make_usage())
 
@@ -80,10 +75,10 @@ class MetaSandbox:
         """Meta's throttling, server error and expired token."""
         del request
         if fault.kind is FaultKind.THROTTLE:
-            error = _GraphError(17, "User request limit reached", 2446079)
+            error = WireError(17, "User request limit reached", 2446079)
             return self._make_error(error, self._make_usage(fault.wait_s))
         if fault.kind is FaultKind.AUTH_EXPIRED:
-            return self._make_error(_GraphError(190, "Error validating access token: Session has expired", 463, 401))
+            return self._make_error(WireError(190, "Error validating access token: Session has expired", 463, 401))
         return WireResponse(500, b"<html>Sorry, something went wrong.</html>", {"Content-Type": "text/html"})
 
     def _answer(self, request: WireRequest) -> object:
@@ -94,7 +89,7 @@ class MetaSandbox:
             return {"data": [{"permission": name, "status": "granted"} for name in ("ads_read", "ads_management")]}
         node, _, edge = path.partition("/")
         if node != f"act_{self._account.id}":
-            raise _GraphError(100, f"Unsupported get request. Object with ID '{node}' does not exist", 33)
+            raise WireError(100, f"Unsupported get request. Object with ID '{node}' does not exist", 33)
         if not edge:
             return _pick(self._describe_account(), request.parameters)
         return self._make_page(edge, request)
@@ -130,14 +125,14 @@ class MetaSandbox:
             "ads": _describe_ad,
         }.get(edge)
         if describe is None:
-            raise _GraphError(100, f"Tried accessing nonexisting field ({edge})")
+            raise WireError(100, f"Tried accessing nonexisting field ({edge})")
         return [_pick(describe(campaign), request.parameters) for campaign in self._account.campaigns.values()]
 
     def _list_insights(self, request: WireRequest) -> Iterator[_Node]:
         period = json.loads(request.parameters["time_range"])
         days = (date.fromisoformat(period["since"]), date.fromisoformat(period["until"]))
         if request.meets(FaultKind.TOO_MUCH_DATA) and days[0] < days[1]:
-            raise _GraphError(100, "Please reduce the amount of data you're asking for, then retry", 1504018)
+            raise WireError(100, "Please reduce the amount of data you're asking for, then retry", 1504018)
         split = "impression_device" in json.loads(request.parameters["breakdowns"])
         zone = self._account.time_zone
         for cell in self._world.list_cells(Channel.META, days, zone, device_split=split, fault=request.fault):
@@ -152,14 +147,14 @@ class MetaSandbox:
             try:
                 body: object = self._post(call["relative_url"], dict(parse_qsl(call.get("body", ""))), meets=meets)
                 status = 200
-            except _GraphError as error:
+            except WireError as error:
                 body, status = _describe_error(error), error.status
             answers.append({"code": status, "headers": [], "body": json.dumps(body)})
         return answers
 
     def _post(self, node: str, parameters: Mapping[str, str], *, meets: bool) -> object:
         if meets:
-            raise _GraphError(2, "An unexpected error has occurred. Please retry your request later.")
+            raise WireError(2, "An unexpected error has occurred. Please retry your request later.")
         check_only = "validate_only" in parameters.get("execution_options", "")
         try:
             campaign = self._find(node)
@@ -167,9 +162,9 @@ class MetaSandbox:
                 self._account.write(campaign, setting, amount, None, self._world.hour, check_only=check_only)
         except WriteRefusedError as error:
             code, subcode = _CODES[error.rule]
-            raise _GraphError(code, str(error), subcode) from None
+            raise WireError(code, str(error), subcode) from None
         except FieldError as error:
-            raise _GraphError(100, str(error)) from None
+            raise WireError(100, str(error)) from None
         return {"success": True}
 
     def _find(self, node: str) -> SandboxCampaign:
@@ -190,9 +185,9 @@ class MetaSandbox:
         token = parameters.get("access_token", "")
         proof = hmac.new(self._app_secret.encode(), token.encode(), hashlib.sha256).hexdigest()
         if not self._tokens.is_good(token):
-            raise _GraphError(190, "Invalid OAuth access token.", status=401)
+            raise WireError(190, "Invalid OAuth access token.", status=401)
         if parameters.get("appsecret_proof") != proof:
-            raise _GraphError(100, "Invalid appsecret_proof provided in the API argument")
+            raise WireError(100, "Invalid appsecret_proof provided in the API argument")
 
     def _describe_account(self) -> _Node:
         account = self._account
@@ -228,14 +223,14 @@ class MetaSandbox:
         }
         return {"X-Business-Use-Case-Usage": json.dumps({self._account.id: [usage]})}
 
-    def _make_error(self, error: _GraphError, headers: Mapping[str, str] | None = None) -> WireResponse:
+    def _make_error(self, error: WireError, headers: Mapping[str, str] | None = None) -> WireResponse:
         return make_json(_describe_error(error), error.status, headers)
 
 
-def _describe_error(error: _GraphError) -> _Node:
+def _describe_error(error: WireError) -> _Node:
     body: _Node = {"message": str(error), "type": "OAuthException", "code": error.code, "fbtrace_id": "sandbox"}
-    if error.subcode is not None:
-        body["error_subcode"] = error.subcode
+    if error.detail is not None:
+        body["error_subcode"] = error.detail
     return {"error": body}
 
 

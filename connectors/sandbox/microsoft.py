@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.money import make_decimal
 from connectors.operations import Setting
-from connectors.sandbox.account import SandboxAccount, SandboxCampaign, WriteRefusedError
+from connectors.sandbox.account import SandboxAccount, SandboxCampaign
 from connectors.sandbox.faults import CallKind, Fault, FaultKind, repeat_rows
 from connectors.sandbox.http_host import WireRequest, WireResponse, make_json
 from connectors.sandbox.tokens import TokenDesk
@@ -20,7 +20,7 @@ from connectors.sandbox.world import SandboxWorld
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import DEVICES, Channel, Device
 from gaelp_rl.domain.numbers import parse_money_micros
-from gaelp_rl.errors import FieldError
+from gaelp_rl.errors import FieldError, WireError, WriteRefusedError
 
 __all__ = ["MicrosoftSandbox"]
 
@@ -44,12 +44,6 @@ _CODES = {
 _SHARE_COLUMNS = {"ImpressionSharePercent", "ImpressionLostToBudgetPercent", "ImpressionLostToRankAggPercent"}
 
 _Node = dict[str, Any]
-
-
-class _FaultError(Exception):
-    def __init__(self, status: int, code: int, name: str, message: str) -> None:
-        self.status, self.code, self.name = status, code, name
-        super().__init__(message)
 
 
 class MicrosoftSandbox:
@@ -100,10 +94,10 @@ class MicrosoftSandbox:
         try:
             self._check_caller(request.headers)
             if route is None:
-                raise _FaultError(404, 1, "NotFound", f"no such path: {request.path}")
+                raise _fault(404, 1, "NotFound", f"no such path: {request.path}")
             with self._world.lock:
                 content = route(request, request.read_json())
-        except _FaultError as error:
+        except WireError as error:
             return _make_fault(error)
         return make_json(content, headers={"TrackingId": "sandbox"})
 
@@ -111,25 +105,25 @@ class MicrosoftSandbox:
         """Microsoft's throttling, server error and expired token."""
         del request
         if fault.kind is FaultKind.THROTTLE:
-            response = _make_fault(_FaultError(429, 117, "CallRateExceeded", "too many calls"), fault.wait_s)
+            response = _make_fault(_fault(429, 117, "CallRateExceeded", "too many calls"), fault.wait_s)
             return WireResponse(response.status, response.body, {**response.headers, "Retry-After": str(fault.wait_s)})
         if fault.kind is FaultKind.AUTH_EXPIRED:
             self._tokens.expire()
-            return _make_fault(_FaultError(401, 109, "AuthenticationTokenExpired", "the token expired"))
+            return _make_fault(_fault(401, 109, "AuthenticationTokenExpired", "the token expired"))
         return WireResponse(503, b"Service Unavailable", {"Content-Type": "text/plain"})
 
     def _check_caller(self, headers: Mapping[str, str]) -> None:
         if headers.get("developertoken") != self._developer_token:
-            raise _FaultError(401, 105, "InvalidCredentials", "the developer token is not known")
+            raise _fault(401, 105, "InvalidCredentials", "the developer token is not known")
         if not self._tokens.is_good(headers.get("authorization", "")):
-            raise _FaultError(401, 109, "AuthenticationTokenExpired", "the token expired")
+            raise _fault(401, 109, "AuthenticationTokenExpired", "the token expired")
         if headers.get("customeraccountid") != self._account.id:
-            raise _FaultError(403, 120, "UserIsNotAuthorized", "no access to this account")
+            raise _fault(403, 120, "UserIsNotAuthorized", "no access to this account")
 
     def _describe_account(self, request: WireRequest, body: _Node) -> object:
         del request
         if str(body.get("AccountId")) != self._account.id:
-            raise _FaultError(403, 120, "UserIsNotAuthorized", "no access to this account")
+            raise _fault(403, 120, "UserIsNotAuthorized", "no access to this account")
         account = self._account
         zone = _ZONES.get(str(account.time_zone), _ZONES["UTC"])
         node = {"Id": account.id, "Name": account.name, "CurrencyCode": account.currency, "TimeZone": zone}
@@ -142,7 +136,7 @@ class MicrosoftSandbox:
     def _list_campaigns(self, request: WireRequest, body: _Node) -> object:
         del request
         if str(body.get("AccountId")) != self._account.id:
-            raise _FaultError(403, 120, "UserIsNotAuthorized", "no access to this account")
+            raise _fault(403, 120, "UserIsNotAuthorized", "no access to this account")
         return {
             "Campaigns": [
                 {
@@ -225,7 +219,7 @@ class MicrosoftSandbox:
     ) -> _Node:
         """Applies what can be; the rest becomes partial errors by index."""
         if len(nodes) > 100:
-            raise _FaultError(400, 1102, "CampaignServiceArrayExceedsLimit", "more than 100 entities")
+            raise _fault(400, 1102, "CampaignServiceArrayExceedsLimit", "more than 100 entities")
         errors = []
         for index, node in enumerate(nodes):
             try:
@@ -242,7 +236,7 @@ class MicrosoftSandbox:
     def _submit_report(self, request: WireRequest, body: _Node) -> object:
         report = body["ReportRequest"]
         if report["Aggregation"] == "Hourly" and _SHARE_COLUMNS & set(report["Columns"]):
-            raise _FaultError(400, 2053, "InvalidColumnsForAggregation", "impression share is not reported by hour")
+            raise _fault(400, 2053, "InvalidColumnsForAggregation", "impression share is not reported by hour")
         report_id = f"report-{len(self._reports)}"
         self._reports[report_id] = (report, request.fault)
         return {"ReportRequestId": report_id}
@@ -250,7 +244,7 @@ class MicrosoftSandbox:
     def _poll_report(self, request: WireRequest, body: _Node) -> object:
         report_id = body["ReportRequestId"]
         if report_id not in self._reports:
-            raise _FaultError(400, 2100, "ReportingServiceInvalidReportId", "no such report")
+            raise _fault(400, 2100, "ReportingServiceInvalidReportId", "no such report")
         url = f"http://{request.headers['host']}/download/{report_id}.zip?sig=sandbox-signature"
         return {"ReportRequestStatus": {"Status": "Success", "ReportDownloadUrl": url}}
 
@@ -309,7 +303,7 @@ class MicrosoftSandbox:
         try:
             return find()
         except WriteRefusedError as error:
-            raise _FaultError(400, *_CODES[error.rule], str(error)) from None
+            raise _fault(400, *_CODES[error.rule], str(error)) from None
 
 
 def _read_amount(field: str, raw: object) -> int:
@@ -319,8 +313,12 @@ def _read_amount(field: str, raw: object) -> int:
         raise WriteRefusedError("not_a_unit", str(error)) from None
 
 
-def _make_fault(error: _FaultError, wait_s: float | None = None) -> WireResponse:
-    item: _Node = {"Code": error.code, "ErrorCode": error.name, "Message": str(error)}
+def _fault(status: int, code: int, name: str, message: str) -> WireError:
+    return WireError(code, message, name, status)
+
+
+def _make_fault(error: WireError, wait_s: float | None = None) -> WireResponse:
+    item: _Node = {"Code": error.code, "ErrorCode": error.detail, "Message": str(error)}
     if wait_s is not None:
         item["RetryAfter"] = wait_s
     return make_json({"TrackingId": "sandbox", "Type": "ApiFaultDetail", "Errors": [item]}, error.status)

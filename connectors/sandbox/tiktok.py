@@ -9,15 +9,16 @@ from typing import Any
 
 from connectors.money import make_decimal
 from connectors.operations import Setting
-from connectors.sandbox.account import SandboxAccount, SandboxCampaign, WriteRefusedError
+from connectors.sandbox.account import SandboxAccount, SandboxCampaign
+from connectors.sandbox.cells import CellReport
 from connectors.sandbox.faults import CallKind, Fault, FaultKind, repeat_rows
 from connectors.sandbox.http_host import WireRequest, WireResponse, make_json
 from connectors.sandbox.tokens import TokenDesk
-from connectors.sandbox.world import CellReport, SandboxWorld
+from connectors.sandbox.world import SandboxWorld
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import Channel
 from gaelp_rl.domain.numbers import parse_money_micros
-from gaelp_rl.errors import FieldError
+from gaelp_rl.errors import FieldError, WireError, WriteRefusedError
 
 __all__ = ["TikTokSandbox"]
 
@@ -25,12 +26,6 @@ _PREFIX = "/open_api/v1.3"
 _CODES = {"not_found": 40002, "not_a_unit": 40002, "below_minimum": 40002, "out_of_range": 40002, "injected": 40202}
 
 _Node = dict[str, Any]
-
-
-class _CodeError(Exception):
-    def __init__(self, code: int, message: str) -> None:
-        self.code = code
-        super().__init__(message)
 
 
 class TikTokSandbox:
@@ -69,12 +64,12 @@ class TikTokSandbox:
         route = self._routes.get((request.method, request.path.removeprefix(_PREFIX)))
         try:
             if not self._tokens.is_good(request.headers.get("access-token", "")):
-                raise _CodeError(40105, "Access token is incorrect or has been revoked.")
+                raise WireError(40105, "Access token is incorrect or has been revoked.")
             if route is None:
-                raise _CodeError(40006, f"no such path: {request.path}")
+                raise WireError(40006, f"no such path: {request.path}")
             with self._world.lock:
                 data = route(request)
-        except _CodeError as error:
+        except WireError as error:
             return _make_answer(error.code, str(error))
         return _make_answer(0, "OK", data)
 
@@ -89,7 +84,7 @@ class TikTokSandbox:
 
     def _describe_advertiser(self, request: WireRequest) -> object:
         if json.loads(request.parameters["advertiser_ids"]) != [self._account.id]:
-            raise _CodeError(40001, "You don't have permission to the advertiser account.")
+            raise WireError(40001, "You don't have permission to the advertiser account.")
         account = self._account
         node = {"advertiser_id": account.id, "name": account.name, "currency": account.currency}
         return {"list": [{**node, "timezone": str(account.time_zone)}]}
@@ -105,7 +100,7 @@ class TikTokSandbox:
         self._check_advertiser(parameters.get("advertiser_id"))
         first, last = (date.fromisoformat(parameters[name]) for name in ("start_date", "end_date"))
         if first != last:
-            raise _CodeError(40002, "The time span of stat_time_hour cannot exceed 1 day.")
+            raise WireError(40002, "The time span of stat_time_hour cannot exceed 1 day.")
         cells = self._world.list_cells(
             Channel.TIKTOK, (first, last), self._account.time_zone, device_split=False, fault=request.fault
         )
@@ -130,7 +125,7 @@ class TikTokSandbox:
         self._check_advertiser(body.get("advertiser_id"))
         status = PlanStatus.ENABLED if body["operation_status"] == "ENABLE" else PlanStatus.PAUSED
         if request.meets(FaultKind.PARTIAL):
-            raise _CodeError(_CODES["injected"], "The campaigns are being changed by another request.")
+            raise WireError(_CODES["injected"], "The campaigns are being changed by another request.")
         for campaign_id in body["campaign_ids"]:
             self._write(lambda at=campaign_id: self._account.find_campaign(at), Setting.STATUS, status)  # type: ignore[misc]
         return {"campaign_ids": body["campaign_ids"], "status": body["operation_status"]}
@@ -140,15 +135,15 @@ class TikTokSandbox:
         self._check_advertiser(body.get("advertiser_id"))
         known = {"advertiser_id", "adgroup_id", "budget", "bid_price"}
         if set(body) - known:
-            raise _CodeError(40002, f"the sandbox does not expect {sorted(set(body) - known)}")
+            raise WireError(40002, f"the sandbox does not expect {sorted(set(body) - known)}")
         if request.meets(FaultKind.PARTIAL):
-            raise _CodeError(_CODES["injected"], "The ad group is being changed by another request.")
+            raise WireError(_CODES["injected"], "The ad group is being changed by another request.")
         for name, setting in (("budget", Setting.DAILY_BUDGET), ("bid_price", Setting.BID)):
             if name in body:
                 try:
                     micros = parse_money_micros(name, body[name]) or 0
                 except FieldError as error:
-                    raise _CodeError(40002, str(error)) from None
+                    raise WireError(40002, str(error)) from None
                 self._write(lambda: self._account.find_by("ad_group", body["adgroup_id"]), setting, micros)
         return {"adgroup_id": body["adgroup_id"]}
 
@@ -156,11 +151,11 @@ class TikTokSandbox:
         try:
             self._account.write(find(), setting, amount, None, self._world.hour)
         except WriteRefusedError as error:
-            raise _CodeError(_CODES[error.rule], str(error)) from None
+            raise WireError(_CODES[error.rule], str(error)) from None
 
     def _check_advertiser(self, advertiser: str | None) -> None:
         if advertiser != self._account.id:
-            raise _CodeError(40001, "You don't have permission to the advertiser account.")
+            raise WireError(40001, "You don't have permission to the advertiser account.")
 
     def _describe_campaign(self, campaign: SandboxCampaign) -> _Node:
         status = "ENABLE" if campaign.status is PlanStatus.ENABLED else "DISABLE"
@@ -189,7 +184,7 @@ def _describe_ad(campaign: SandboxCampaign) -> _Node:
 def _make_page(request: WireRequest, nodes: list[_Node]) -> object:
     page, size = int(request.parameters["page"]), int(request.parameters["page_size"])
     if size > 1000:
-        raise _CodeError(40002, "page_size: the value is larger than 1000")
+        raise WireError(40002, "page_size: the value is larger than 1000")
     total = max(-(-len(nodes) // size), 1)
     info = {"page": page, "page_size": size, "total_number": len(nodes), "total_page": total}
     return {"list": repeat_rows(nodes[(page - 1) * size : page * size], request.fault), "page_info": info}

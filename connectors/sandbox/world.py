@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,6 +12,7 @@ import numpy as np
 from connectors.money import compute_unit_micros
 from connectors.operations import Setting
 from connectors.sandbox.account import SandboxAccount, SandboxCampaign
+from connectors.sandbox.cells import CellReport, DayShare
 from connectors.sandbox.faults import Fault, FaultKind
 from connectors.sandbox.market import HourOutcome, SandboxMarket
 from gaelp_rl.domain.bid_plan import PlanStatus
@@ -23,7 +23,7 @@ from gaelp_rl.domain.platform_rules import PLATFORM_RULES
 from gaelp_rl.domain.reports import IntArray
 from gaelp_rl.errors import ConfigError
 
-__all__ = ["ACCOUNT_IDS", "CellReport", "DayShare", "SandboxWorld"]
+__all__ = ["ACCOUNT_IDS", "SandboxWorld"]
 
 ACCOUNT_IDS: dict[Channel, str] = {
     Channel.GOOGLE: "1234567890",
@@ -45,70 +45,6 @@ budget-and-bidding-faq); Microsoft 0.05 (advertising/guides currencies.md); Meta
 _HOUR = timedelta(hours=1)
 _UTC = ZoneInfo("UTC")
 _HIDDEN_BELOW, _HIDDEN_ABOVE = 0.0999, 0.9001
-
-
-@dataclass(frozen=True, slots=True)
-class CellReport:
-    """What an account reports about one campaign, device and hour.
-
-    Attributes:
-        campaign: whose.
-        device: index; None where the channel does not split.
-        local: start of the hour by the report's wall clock.
-        impressions: shown.
-        clicks: among them.
-        spend_micros: paid.
-        conversions: reported by now.
-    """
-
-    campaign: SandboxCampaign
-    device: int | None
-    local: datetime
-    impressions: int
-    clicks: int
-    spend_micros: Micros
-    conversions: int
-
-    def add(self, other: CellReport) -> CellReport:
-        """Both passes of an hour that the clocks go through twice, as one row."""
-        return replace(
-            self,
-            impressions=self.impressions + other.impressions,
-            clicks=self.clicks + other.clicks,
-            spend_micros=self.spend_micros + other.spend_micros,
-            conversions=self.conversions + other.conversions,
-        )
-
-    def split(self, parts: int) -> list[CellReport]:
-        """The cell as finer devices see it; the parts add up to it."""
-        names = ("impressions", "clicks", "spend_micros", "conversions")
-        cells = []
-        for at in range(parts):
-            counts = {name: (getattr(self, name) + at) // parts for name in names}
-            cells.append(replace(self, **counts))
-        return cells
-
-    def halve(self) -> CellReport:
-        """The cell as it looked while it was still being counted."""
-        return replace(
-            self,
-            impressions=-(-self.impressions // 2),
-            clicks=self.clicks // 2,
-            spend_micros=self.spend_micros // 2,
-            conversions=self.conversions // 2,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class DayShare:
-    """What an account reports about one campaign's impression share on one day; None where it has none."""
-
-    campaign: SandboxCampaign
-    day: date
-    impressions: int
-    share: float
-    lost_to_budget: float
-    lost_to_rank: float
 
 
 class SandboxWorld:

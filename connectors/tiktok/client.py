@@ -29,6 +29,7 @@ from connectors.tiktok.errors import SDK_ERRORS, map_code, map_error
 from connectors.tiktok.mapping import add_hour_row, make_account, make_body, make_campaigns
 from connectors.tiktok.schema import CAPABILITIES, FIELDS, METRICS, PAGE_SIZE, QUOTAS
 from gaelp_rl.domain.bid_plan import PlanStatus
+from gaelp_rl.errors import ConnectorError
 
 __all__ = ["TikTokConnector"]
 
@@ -40,6 +41,7 @@ class TikTokConnector(PlatformConnector):
 
     capabilities = CAPABILITIES
     quotas = QUOTAS
+    sdk_errors = SDK_ERRORS
     loggers = (*PlatformConnector.loggers, "business_api_client", "business_api_client.rest")
 
     def __init__(self, settings: TikTokSettings, credentials: TikTokCredentials, **options: Any) -> None:
@@ -80,15 +82,7 @@ class TikTokConnector(PlatformConnector):
         for day, _ in window.split(account.time_zone, CAPABILITIES.max_days_per_report):
             for row in self._list_hours(day.isoformat()):
                 add_hour_row(collector, row, account, window, as_of)
-        return FetchedReports(
-            "tiktok",
-            account.id,
-            account.currency,
-            as_of,
-            collector.make_rows(),
-            quarantined=tuple(collector.quarantined),
-            duplicates=collector.duplicates,
-        )
+        return collector.make_reports("tiktok", account, as_of)
 
     def apply(self, operations: Sequence[Operation], *, dry_run: bool) -> list[Applied]:
         """One update. TikTok has no dry run, so ``push`` asks for none."""
@@ -126,7 +120,7 @@ class TikTokConnector(PlatformConnector):
                     _request_timeout=self._timeout,
                 )
             )
-            self._account = self._guard(lambda: make_account(answer["data"]["list"][0]), writes=False)
+            self._account = self.guard(lambda: make_account(answer["data"]["list"][0]))
         return self._account
 
     def _list(self, fetch: Callable[..., Any], entity: str) -> list[_Node]:
@@ -188,14 +182,11 @@ class TikTokConnector(PlatformConnector):
                 raise TypeError(msg)
             return body
 
-        body = self._guard(ask, writes=writes)
+        body = self.guard(ask, writes=writes)
         if body.get("code") != 0:
             raise map_code(body, self.redactor.redact, writes=writes)
         return body
 
-    def _guard(self, call: Callable[[], Any], *, writes: bool) -> Any:
-        """No exception of the SDK gets past here."""
-        try:
-            return call()
-        except SDK_ERRORS as error:
-            raise map_error(error, self.redactor.redact, writes=writes) from None
+    def map_error(self, error: BaseException, *, writes: bool) -> ConnectorError:
+        """By the tables of ``schema``."""
+        return map_error(error, self.redactor.redact, writes=writes)

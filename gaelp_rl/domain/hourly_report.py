@@ -267,6 +267,8 @@ def _parse_time(row: Mapping[str, object], column: str) -> datetime:
 
 def _parse_flag(row: Mapping[str, object], column: str) -> bool:
     raw = row.get(column, False)
+    if isinstance(raw, str) and raw.lower() in {"true", "false"}:
+        return raw.lower() == "true"
     if not isinstance(raw, bool):
         raise FieldError(column, raw, "is neither true nor false")
     return raw

@@ -92,6 +92,14 @@ def test_call__passes_on_a_wait_that_is_too_long():
     assert caller.num_calls == 1
 
 
+def test_call__does_not_wait_for_ever_in_all():
+    time = FakeTime()
+    caller = Caller("p", policy=RetryPolicy(max_total_wait_s=180.0), timer=time.timer())
+    with pytest.raises(RateLimitedError):
+        caller.read(answer_after(*[RateLimitedError("p", "429", "slow", 60.0)] * 9))
+    assert time.now <= 180.0
+
+
 def test_backoff__grows_and_is_capped():
     time = FakeTime()
     policy = RetryPolicy(max_attempts=12, base_s=1.0, cap_s=8.0)

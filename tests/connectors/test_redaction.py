@@ -77,6 +77,15 @@ def test_log_records__are_cleaned_with_arguments_and_traceback(caplog):
     assert "ValueError" in (record.exc_text or "")
 
 
+def test_loggers__are_cleaned_of_every_connectors_secrets(caplog):
+    """They are shared: the second connector of a process must not uncover the first one's."""
+    Redactor([SecretStr("first-canary")]).guard_loggers("tests.shared")
+    Redactor([SecretStr("second-canary")]).guard_loggers("tests.shared")
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("tests.shared").warning("first-canary and second-canary")
+    assert "canary" not in caplog.text
+
+
 def test_guarding_again__replaces_the_guard():
     """A connector that is made every hour must not leave a chain of filters behind."""
     for _ in range(3):

@@ -114,6 +114,25 @@ def test_check__names_the_account_and_writes_nothing(shared, platform):
     assert all(not account.num_writes for account in shared.world.accounts.values())
 
 
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("kind", [FaultKind.SERVER_ERROR, FaultKind.BREAK, FaultKind.GARBAGE], ids=str)
+def test_check__lets_no_exception_of_an_sdk_out(platform, kind):
+    with SandboxServers(make_world(2), [platform]) as servers:
+        connector = connect(servers, platform)
+        servers.injector.set_script(script(kind, "any", probability=1.0))
+        with pytest.raises(ConnectorError):
+            connector.check()
+
+
+def test_check_of_google__says_when_writes_are_refused(servers):
+    """Its own dry run tells: the credentials may read and not write."""
+    connector = connect(servers, "google")
+    servers.injector.set_script(script(FaultKind.PARTIAL, "write", probability=1.0))
+    result = connector.check()
+    assert not result.can_write
+    assert "CONCURRENT_MODIFICATION" in result.notes[0]
+
+
 @pytest.mark.parametrize("platform", CHANNEL_PLATFORMS)
 def test_fetch_state__is_what_the_account_holds(shared, platform):
     state = connect(shared, platform).fetch_state()
@@ -300,7 +319,7 @@ def test_reading__ends_in_a_typed_error_when_a_fault_stays(shared, platform, kin
     finally:
         shared.injector.set_script(FaultScript())
     assert caught.value.platform == platform
-    assert connector.caller.num_retries == 7
+    assert 0 < connector.caller.num_retries <= 7
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -382,6 +401,16 @@ def test_push__that_never_gets_through_says_why_and_writes_nothing(servers, plat
     assert {receipt.outcome for receipt in result.receipts} == {Outcome.REFUSED}
     assert all(receipt.reason for receipt in result.receipts)
     assert not servers.world.accounts[Channel(platform)].num_writes
+
+
+@pytest.mark.parametrize("platform", CHANNEL_PLATFORMS)
+def test_push__loses_patience_with_a_platform_that_only_asks_for_it(servers, platform):
+    """An hourly loop must come back within its hour."""
+    servers.injector.set_script(script(FaultKind.THROTTLE, "write", probability=1.0, wait_s=60.0))
+    connector = connect(servers, platform)
+    result = connector.push(make_plan(servers.world), dry_run=False)
+    assert {receipt.outcome for receipt in result.receipts} == {Outcome.REFUSED}
+    assert connector.caller.waited_s < 2000.0
 
 
 @pytest.mark.parametrize("platform", CHANNEL_PLATFORMS)

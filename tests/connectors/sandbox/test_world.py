@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from connectors.operations import Setting
-from connectors.sandbox.account import WriteRefusedError
 from connectors.sandbox.faults import Fault, FaultKind
 from connectors.sandbox.world import SandboxWorld
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import CHANNELS, Channel
 from gaelp_rl.domain.platform_rules import PLATFORM_RULES
-from gaelp_rl.errors import ConfigError
+from gaelp_rl.errors import ConfigError, WriteRefusedError
 from tests.sandbox import FIRST_DAY, TinyMarket, make_world
 
 UTC_ZONE = ZoneInfo("UTC")
