@@ -16,6 +16,7 @@ __all__ = [
     "ConnectorsConfig",
     "Ga4Settings",
     "GoogleSettings",
+    "GuardrailSettings",
     "MetaSettings",
     "MicrosoftSettings",
     "PlatformSettings",
@@ -147,6 +148,22 @@ class Ga4Settings(PlatformSettings):
     ca_certificate: str = ""
 
 
+class GuardrailSettings(StrictModel):
+    """What no plan may exceed, whoever made it.
+
+    Attributes:
+        currency: ISO 4217 code of the amounts.
+        daily_budget: currency units, over all channels that a plan enables.
+        max_bid: currency units per click, of any channel.
+        max_device_modifier: highest factor on a bid.
+    """
+
+    currency: str = "USD"
+    daily_budget: str | float | int = "500"
+    max_bid: str | float | int = "20"
+    max_device_modifier: float = Field(default=4.0, gt=0.0, le=10.0)
+
+
 class ConnectorsConfig(StrictModel):
     """``connectors.toml``: a table per platform; those without an account are not used.
 
@@ -156,6 +173,7 @@ class ConnectorsConfig(StrictModel):
         tiktok: see ``TikTokSettings``.
         microsoft: see ``MicrosoftSettings``.
         ga4: see ``Ga4Settings``.
+        guardrails: see ``GuardrailSettings``.
         clock: URL of a sandbox's clock; empty for the real time.
     """
 
@@ -164,6 +182,7 @@ class ConnectorsConfig(StrictModel):
     tiktok: TikTokSettings = TikTokSettings()
     microsoft: MicrosoftSettings = MicrosoftSettings()
     ga4: Ga4Settings = Ga4Settings()
+    guardrails: GuardrailSettings = GuardrailSettings()
     clock: Endpoint = ""
 
 

@@ -17,16 +17,20 @@ from connectors.money import make_decimal
 from connectors.operations import Setting
 from connectors.push import Outcome, PushResult
 from connectors.registry import fetch_clock, make_connector
-from connectors.settings import ConnectorsConfig, WriteMode
+from connectors.settings import ConnectorsConfig, GuardrailSettings, WriteMode
 from experiments.progress import make_console
 from gaelp_rl.config.loading import load_config
 from gaelp_rl.config.strict import StrictModel
 from gaelp_rl.domain.bid_plan import BidPlan, ChannelPlan, PlanStatus
 from gaelp_rl.domain.channels import CHANNEL_BID_KIND, CHANNELS, Device
+from gaelp_rl.domain.money import Micros
 from gaelp_rl.domain.numbers import parse_money_micros
-from gaelp_rl.errors import GaelpError
+from gaelp_rl.domain.objective import Objective
+from gaelp_rl.domain.plans import make_plan_batch
+from gaelp_rl.errors import ConfigError, GaelpError, PlanError
+from gaelp_rl.guardrails.checks import PlanLimits, find_violations
 
-__all__ = ["ChannelFile", "PlanFile", "load_plan", "render_receipts", "run_push"]
+__all__ = ["ChannelFile", "PlanFile", "check_guardrails", "load_plan", "make_plan", "render_receipts", "run_push"]
 
 _MAX_SHOWN = 40
 
@@ -74,6 +78,27 @@ def load_plan(path: Path) -> PlanFile:
     return load_config(PlanFile, path)
 
 
+def make_plan(plan: PlanFile, now: datetime) -> BidPlan:
+    """The file as a plan for the hour after ``now``.
+
+    Raises:
+        PlanError: it cannot be carried out; it names channel and field.
+        FieldError: an amount is none.
+    """
+    channels = {}
+    for channel in CHANNELS:
+        part: ChannelFile = getattr(plan, channel.value)
+        channels[channel] = ChannelPlan(
+            bid_micros=parse_money_micros(f"{channel}.bid", part.bid) or 0,
+            kind=CHANNEL_BID_KIND[channel],
+            daily_budget_micros=parse_money_micros(f"{channel}.daily_budget", part.daily_budget) or 0,
+            device_modifiers={device: part.modifiers.get(device, 1.0) for device in Device},
+            status=part.status,
+        )
+    hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return BidPlan("file", now.astimezone(UTC), hour + timedelta(hours=1), plan.currency, channels)
+
+
 def run_push(
     config: ConnectorsConfig,
     names: Sequence[str],
@@ -94,10 +119,14 @@ def run_push(
 
     Returns:
         Whether all that was planned was checked or accepted.
+
+    Raises:
+        PlanError: the plan breaks a guardrail; nothing was written, not even in part.
     """
     console = console or make_console()
     now = fetch_clock(config.clock, 10.0) if config.clock else datetime.now(UTC)
-    bid_plan = _make_bid_plan(plan, now)
+    bid_plan = make_plan(plan, now)
+    check_guardrails(bid_plan, config.guardrails)
     good = True
     for name in names:
         try:
@@ -116,6 +145,39 @@ def run_push(
     if mode is WriteMode.DRY_RUN:
         console.print("A dry run: nothing was written.")
     return good
+
+
+def check_guardrails(plan: BidPlan, guardrails: GuardrailSettings) -> None:
+    """Refuses a plan that no account may be given.
+
+    Raises:
+        PlanError: it lists every limit that is broken, by channel.
+    """
+    if plan.currency != guardrails.currency:
+        msg = (
+            f"the plan is in {plan.currency}, the [guardrails] in {guardrails.currency}: set their currency and amounts"
+        )
+        raise PlanError(msg)
+    budget = _parse_amount("daily_budget", guardrails.daily_budget)
+    limits = PlanLimits(
+        max_bid_micros=_parse_amount("max_bid", guardrails.max_bid),
+        max_device_modifier=guardrails.max_device_modifier,
+        max_total_budget_ratio=1.0,
+    )
+    objective = Objective(daily_budget_micros=budget, currency=guardrails.currency)
+    violations = find_violations(make_plan_batch(plan), objective, limits)
+    if violations:
+        shown = "".join(f"\n  {found.channel or 'all channels'}: {found.rule}: {found.message}" for found in violations)
+        msg = f"the plan breaks guardrails, so nothing was written:{shown}\nChange the plan, or the [guardrails]."
+        raise PlanError(msg)
+
+
+def _parse_amount(name: str, raw: object) -> Micros:
+    amount = parse_money_micros(f"guardrails.{name}", raw)
+    if not amount or amount < 0:
+        msg = f"guardrails.{name} is {raw!r}; it must be an amount above 0"
+        raise ConfigError(msg)
+    return amount
 
 
 def render_receipts(name: str, result: PushResult) -> Table:
@@ -139,18 +201,3 @@ def _describe(setting: Setting, amount: int | PlanStatus | None) -> str:
     if amount is None or isinstance(amount, PlanStatus):
         return amount or "unset"
     return f"{amount} %" if setting is Setting.DEVICE_MODIFIER else f"{make_decimal(amount):,.2f}"
-
-
-def _make_bid_plan(plan: PlanFile, now: datetime) -> BidPlan:
-    channels = {}
-    for channel in CHANNELS:
-        part: ChannelFile = getattr(plan, channel.value)
-        channels[channel] = ChannelPlan(
-            bid_micros=parse_money_micros(f"{channel}.bid", part.bid) or 0,
-            kind=CHANNEL_BID_KIND[channel],
-            daily_budget_micros=parse_money_micros(f"{channel}.daily_budget", part.daily_budget) or 0,
-            device_modifiers={device: part.modifiers.get(device, 1.0) for device in Device},
-            status=part.status,
-        )
-    hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    return BidPlan("file", now.astimezone(UTC), hour + timedelta(hours=1), plan.currency, channels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class Violation:
         rule: which rule.
         world: index of the plan in its batch.
         channel: the channel, or None for the whole account.
-        message: the amount, and the limit that it breaks.
+        message: the amount, and the limit that it breaks, in currency units.
     """
 
     rule: Rule
@@ -97,21 +98,17 @@ def find_violations(plan: PlanBatch, objective: Objective, limits: PlanLimits) -
     unusable = ~((modifier > 0.0) & (modifier <= limits.max_device_modifier)).all(axis=2)
     total = np.where(active, np.maximum(budget, 0), 0).sum(axis=1)
     cap = round(objective.daily_budget_micros * limits.max_total_budget_ratio)
+    too_small = active & (budget >= 0) & (budget < limits.min_daily_budget_micros)
     per_channel = (
-        (Rule.BID_TOO_LOW, active & (bid < limits.min_bid_micros), bid, f"at least {limits.min_bid_micros}"),
-        (Rule.BID_TOO_HIGH, bid > limits.max_bid_micros, bid, f"at most {limits.max_bid_micros}"),
+        (Rule.BID_TOO_LOW, active & (bid < limits.min_bid_micros), bid, f"at least {_show(limits.min_bid_micros)}"),
+        (Rule.BID_TOO_HIGH, bid > limits.max_bid_micros, bid, f"at most {_show(limits.max_bid_micros)}"),
         (Rule.BUDGET_NEGATIVE, budget < 0, budget, "at least 0"),
-        (
-            Rule.BUDGET_TOO_LOW,
-            active & (budget >= 0) & (budget < limits.min_daily_budget_micros),
-            budget,
-            f"at least {limits.min_daily_budget_micros}",
-        ),
+        (Rule.BUDGET_TOO_LOW, too_small, budget, f"at least {_show(limits.min_daily_budget_micros)}"),
         (Rule.MODIFIER_UNUSABLE, unusable, modifier, f"above 0 and at most {limits.max_device_modifier}"),
     )
     found = [violation for check in per_channel for violation in _describe(*check)]
     for world in np.flatnonzero(total > cap):
-        message = f"budgets of {total[world]} micros in all; at most {cap} are allowed"
+        message = f"budgets of {_show(total[world])} in all; at most {_show(cap)} are allowed"
         found.append(Violation(Rule.TOTAL_BUDGET_TOO_HIGH, int(world), None, message))
     return tuple(found)
 
@@ -132,6 +129,13 @@ def check_plan(plan: PlanBatch, objective: Objective, limits: PlanLimits) -> Non
 def _describe(rule: Rule, broken: NDArray[np.bool_], amounts: NDArray[np.generic], must: str) -> list[Violation]:
     """One violation for each broken [world, channel]."""
     return [
-        Violation(rule, int(world), CHANNELS[c], f"{amounts[world, c].tolist()} must be {must}")
+        Violation(rule, int(world), CHANNELS[c], f"{_show(amounts[world, c])} must be {must}")
         for world, c in np.argwhere(broken)
     ]
+
+
+def _show(amount: Any) -> str:
+    """Micros as currency units; the modifiers of all devices as they are."""
+    if np.ndim(amount):
+        return f"{amount.tolist()}"
+    return f"{int(amount) / MICROS:,.6f}".rstrip("0").rstrip(".")

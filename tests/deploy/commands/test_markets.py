@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,7 +13,9 @@ from typer.testing import CliRunner
 
 from connectors.sandbox.faults import FaultKind, FaultScript
 from connectors.sandbox.servers import SandboxServers
+from connectors.settings import ConnectorsConfig, GuardrailSettings
 from deploy import cli
+from gaelp_rl.config.loading import load_config
 from gaelp_rl.domain.hourly_report import parse_hourly_reports
 from tests.sandbox import PLATFORMS, make_world, script
 
@@ -105,6 +108,33 @@ def test_push__is_a_dry_run_then_writes_then_has_nothing_to_do(run, sandbox):
     assert again.output.count("nothing to change") == 4
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("daily_budget = 200", "daily_budget = 2000", "all channels: total_budget_too_high: budgets of 2,220.5 in all"),
+        ('bid = "1.80"', "bid = 180", "google: bid_too_high: 180 must be at most 20"),
+        ("mobile = 1.1", "mobile = 11", "google: modifier_unusable: [11.0, 1.0, 1.0] must be above 0 and at most 4.0"),
+        ('currency = "USD"', 'currency = "EUR"', "the plan is in EUR, the [guardrails] in USD"),
+    ],
+)
+@pytest.mark.parametrize("flags", [[], ["--sandbox"], ["--live", "--yes"]])
+def test_push__never_passes_a_guardrail(run, sandbox, tmp_path, old, new, said, flags):
+    (tmp_path / "plan.toml").write_text(PLAN.replace(old, new))
+    writes = [account.num_writes for account in sandbox.world.accounts.values()]
+    result = run("push", "plan.toml", *flags)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert [account.num_writes for account in sandbox.world.accounts.values()] == writes
+
+
+def test_push__takes_the_users_guardrails(run, sandbox, tmp_path):
+    text = (sandbox.folder / "connectors.toml").read_text()
+    assert "[guardrails]" in text
+    (tmp_path / "strict.toml").write_text(text.replace('daily_budget = "500"', "daily_budget = 300"))
+    result = run("push", "plan.toml", config=["--config", str(tmp_path / "strict.toml")])
+    assert (result.exit_code, "at most 300 are allowed" in result.output) == (2, True)
+
+
 def test_push_live__refuses_an_overridden_endpoint(run):
     result = run("push", "plan.toml", "--live", "--yes")
     assert result.exit_code == 1
@@ -170,11 +200,14 @@ def test_login__to_nowhere_suggests_a_platform():
     assert "tiktok" in result.output
 
 
-def test_plan_in_the_docs__is_one(tmp_path):
-    from experiments.live_push import load_plan
+def test_files_in_the_docs__are_ones(tmp_path):
+    from experiments.live_push import check_guardrails, load_plan, make_plan
 
     text = (Path(__file__).resolve().parents[3] / "docs" / "connectors.md").read_text(encoding="utf-8")
     blocks = [part.split("```")[0] for part in text.split("```toml\n")[1:]]
     path = tmp_path / "plan.toml"
-    path.write_text(next(block for block in blocks if "daily_budget" in block))
-    assert load_plan(path).google.daily_budget
+    path.write_text(next(block for block in blocks if block.startswith("# plan.toml")))
+    check_guardrails(make_plan(load_plan(path), datetime.now(UTC)), GuardrailSettings())
+    settings = next(block for block in blocks if block.startswith("# connectors.toml"))
+    path.write_text(settings)
+    assert load_config(ConnectorsConfig, path).guardrails == GuardrailSettings()
