@@ -240,10 +240,15 @@ def benchmark(
     name: Annotated[str, typer.Argument(help="Which benchmark.")] = "all",
 ) -> None:
     """Measure speed as ratios against real peers, all in this run, on this machine."""
-    if name in {"push", "read"}:
-        from experiments.benchmark_connectors import CONNECTOR_BENCHMARKS
+    if name == "push":
+        from experiments.benchmark_push import PushSizes, run_push_benchmark
 
-        CONNECTOR_BENCHMARKS[name](Path("runs/benchmark"))
+        run_push_benchmark(PushSizes(), Path("runs/benchmark"))
+        return
+    if name == "read":
+        from experiments.benchmark_read import run_read_benchmark
+
+        run_read_benchmark(Path("runs/benchmark"))
         return
     from experiments.benchmark import run_benchmark
 

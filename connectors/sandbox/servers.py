@@ -29,6 +29,7 @@ __all__ = ["SandboxServers"]
 _GRPC = ("google", "ga4")
 _DEVELOPER_TOKEN = "sandbox-developer-token"  # noqa: S105 - good on loopback only
 _APP_SECRET = "sandbox-app-secret"  # noqa: S105 - good on loopback only
+_DAILY_BUDGET = 500
 _CLIENT_SECRET = "sandbox-client-secret"  # noqa: S105 - good on loopback only
 
 
@@ -171,7 +172,10 @@ class SandboxServers:
         if "microsoft" in tables:
             base = self._platforms["microsoft"].token_endpoint
             tables["microsoft"] |= {"customer": "1", "token_endpoint": f"{base}/common/oauth2/v2.0/token"}
-        return ConnectorsConfig.model_validate({**tables, "clock": clock}, strict=False)
+        currency = next(iter(self.world.accounts.values())).currency
+        most = max(len(account.campaigns) for account in self.world.accounts.values())
+        guardrails = {"currency": currency, "daily_budget": _DAILY_BUDGET * most}
+        return ConnectorsConfig.model_validate({**tables, "guardrails": guardrails, "clock": clock}, strict=False)
 
     def _make_table(self, name: str) -> dict[str, object]:
         table: dict[str, object] = {"endpoint": self._platforms[name].endpoint, "timeout_s": self._timeout_s}

@@ -20,7 +20,7 @@ from connectors.reports import parse_reports
 from connectors.sandbox.faults import FaultKind, FaultScript
 from connectors.sandbox.servers import SandboxServers
 from connectors.settings import WriteMode
-from experiments.benchmark_connectors import find_differences
+from experiments.benchmark_push import find_differences
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import CHANNELS, Channel
 from gaelp_rl.domain.money import MICROS

@@ -21,7 +21,7 @@ from connectors.push import Outcome
 from connectors.reports import parse_reports
 from connectors.sandbox.faults import Fault, FaultKind, FaultScript
 from connectors.sandbox.servers import SandboxServers
-from experiments.benchmark_connectors import find_differences
+from experiments.benchmark_push import find_differences
 from gaelp_rl.domain.assembly import ReportAssembler
 from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.domain.channels import CHANNELS, Channel

@@ -130,7 +130,7 @@ def test_push__never_passes_a_guardrail(run, sandbox, tmp_path, old, new, said, 
 def test_push__takes_the_users_guardrails(run, sandbox, tmp_path):
     text = (sandbox.folder / "connectors.toml").read_text()
     assert "[guardrails]" in text
-    (tmp_path / "strict.toml").write_text(text.replace('daily_budget = "500"', "daily_budget = 300"))
+    (tmp_path / "strict.toml").write_text(text.replace("daily_budget = 1000", "daily_budget = 300"))
     result = run("push", "plan.toml", config=["--config", str(tmp_path / "strict.toml")])
     assert (result.exit_code, "at most 300 are allowed" in result.output) == (2, True)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from connectors.operations import Operation, Setting, Target
 from connectors.push import Outcome, Receipt
 from connectors.sandbox.account import Change
-from experiments.benchmark_connectors import PushSizes, find_differences, run_push_benchmark, run_read_benchmark
+from experiments.benchmark_push import PushSizes, find_differences, run_push_benchmark
 from gaelp_rl.errors import ConnectorError
 from tests.sandbox import make_world
 
@@ -69,14 +69,6 @@ def test_push_benchmark__ends_with_every_write_once(tmp_path):
 
 
 def test_push_benchmark__fails_loudly_when_a_write_is_lost(tmp_path, monkeypatch):
-    monkeypatch.setattr("experiments.benchmark_connectors.find_differences", lambda receipts, account: (1, 0))
+    monkeypatch.setattr("experiments.benchmark_push.find_differences", lambda receipts, account: (1, 0))
     with pytest.raises(ConnectorError, match="4 writes were lost"):
         run_push_benchmark(PushSizes(writes=4, campaigns=1, timeout_s=0.3), tmp_path, Console(file=io.StringIO()))
-
-
-def test_read_benchmark__prints_rows_and_quota(tmp_path):
-    console = Console(file=io.StringIO(), width=200)
-    reports = run_read_benchmark(tmp_path, console, campaigns=2, hours=24, plaintext=True)
-    assert all(part.error is None for part in reports.platforms.values())
-    assert "15,000 operations a day" in console.file.getvalue()
-    assert json.loads((tmp_path / "read.json").read_text())["seconds"] > 0

@@ -1,8 +1,6 @@
-"""``gaelp benchmark push`` and ``gaelp benchmark read``: the real SDKs against the sandbox on this machine.
+"""``gaelp benchmark push``: thousands of writes by the real SDKs while every fault of the script strikes.
 
-``push`` sends thousands of writes while every fault of the script strikes, and compares what the
-accounts went through with what the receipts say. ``read`` reads all platforms once, as an hourly
-loop would.
+What the sandbox's accounts went through is compared with what the receipts say.
 """
 
 from __future__ import annotations
@@ -10,12 +8,11 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from time import monotonic
 
@@ -24,11 +21,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from connectors.hours import ReportWindow
 from connectors.operations import Setting, Target
-from connectors.platform import PlatformConnector
 from connectors.push import Outcome, Receipt
-from connectors.reading import AllReports, fetch_all
 from connectors.registry import make_connector
 from connectors.sandbox.account import SandboxAccount
 from connectors.sandbox.faults import Fault, FaultInjector, FaultKind, FaultScript
@@ -44,13 +38,12 @@ from gaelp_rl.domain.money import MICROS
 from gaelp_rl.errors import ConnectorError
 
 __all__ = [
-    "CONNECTOR_BENCHMARKS",
     "PushSizes",
     "PushTally",
     "find_differences",
     "make_benchmark_world",
     "run_push_benchmark",
-    "run_read_benchmark",
+    "write_figures",
 ]
 
 _FIRST_DAY = date(2026, 11, 2)
@@ -146,7 +139,7 @@ def run_push_benchmark(sizes: PushSizes, out: Path, console: Console | None = No
         pushes = [pool.submit(_push_channel, servers, channel, sizes, progress) for channel in CHANNELS]
         tallies = [push.result() for push in pushes]
     console.print(_render_push(tallies, injector))
-    _write_json(out, "push", {"sizes": asdict(sizes), "channels": [asdict(tally) for tally in tallies]})
+    write_figures(out, "push", {"sizes": asdict(sizes), "channels": [asdict(tally) for tally in tallies]})
     bad = sum(tally.lost + tally.twice + tally.unknown for tally in tallies)
     if bad:
         message = f"{bad} writes were lost, took effect twice or ended unknown: see {out / 'push.json'}"
@@ -209,49 +202,6 @@ def find_differences(receipts: list[Receipt], account: SandboxAccount) -> tuple[
     return lost, twice
 
 
-def run_read_benchmark(
-    out: Path, console: Console | None = None, campaigns: int = 50, hours: int = 48, plaintext: bool = False
-) -> AllReports:
-    """Reads all platforms once and prints rows, time, memory and quota use.
-
-    Args:
-        out: folder of ``read.json``.
-        console: where the table goes.
-        campaigns: on each channel.
-        hours: that are read, as an hourly loop would: yesterday and today.
-        plaintext: gRPC without TLS.
-
-    Raises:
-        ConnectorError: a platform could not be read, or its spend is not the market's.
-    """
-    console = console or make_console()
-    with console.status("letting the market run"):
-        world = make_benchmark_world(campaigns, hours)
-    with SandboxServers(world, plaintext=plaintext) as servers:
-        names = [*(channel.value for channel in CHANNELS), "ga4"]
-        with console.status("loading the SDKs"):
-            loading = monotonic()
-            connectors = {name: make_connector(name, servers.config, servers.make_source()) for name in names}
-            loading = monotonic() - loading
-        window = ReportWindow(world.now - timedelta(hours=hours), world.now)
-        with console.status("reading"):
-            reports = fetch_all(connectors, window)
-        for connector in connectors.values():
-            connector.close()
-    console.print(_render_read(reports, connectors))
-    memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    console.print(
-        f"{reports.seconds:.1f} s for all, at once (goal 10); SDKs loaded in {loading:.1f} s before; "
-        f"{memory_mib:.0f} MiB at most, SDKs and the sandbox's servers included (goal 500)"
-    )
-    figures = {"seconds": reports.seconds, "loading_s": loading, "memory_mib": memory_mib}
-    _write_json(out, "read", figures)
-    for name, part in reports.platforms.items():
-        if part.error is not None:
-            raise ConnectorError("sandbox", "read", f"{name} could not be read: {part.error}")
-    return reports
-
-
 def _sample_plan(rng: np.random.Generator, campaigns: int, now: datetime) -> BidPlan:
     """Bids, budgets and modifiers that differ from plan to plan; sometimes a pause."""
     status = PlanStatus.PAUSED if rng.random() < 0.1 else PlanStatus.ENABLED
@@ -300,39 +250,8 @@ def _render_push(tallies: list[PushTally], injector: FaultInjector) -> Table:
     return table
 
 
-def _render_read(reports: AllReports, connectors: Mapping[str, PlatformConnector]) -> Table:
-    table = Table(title="Hourly read", box=SIMPLE_HEAD, title_justify="left")
-    table.add_column("platform")
-    for heading in ("rows", "quarantined", "conversions", "spend", "calls", "s"):
-        table.add_column(heading, justify="right")
-    table.add_column("quota used")
-    for name in connectors:
-        part = reports.platforms[name]
-        rows = part.parsed.accepted if part.parsed else ()
-        counted = sum(count.conversions for count in part.fetched.counts) if part.fetched else 0.0
-        conversions = counted or sum(row.conversions for row in rows)
-        quotas = "; ".join(f"{use.used:g} of {use.limit.amount:,g} {use.limit.name}" for use in part.quotas)
-        table.add_row(
-            name,
-            f"{len(rows):,}",
-            f"{len(part.parsed.quarantined) if part.parsed else 0:,}",
-            f"{conversions:,.0f}",
-            f"{sum(row.spend_micros for row in rows) / MICROS:,.2f}",
-            str(part.num_calls),
-            f"{part.seconds:.1f}",
-            quotas,
-        )
-    return table
-
-
-def _write_json(out: Path, name: str, content: Mapping[str, object]) -> None:
+def write_figures(out: Path, name: str, content: Mapping[str, object]) -> None:
+    """Writes what a benchmark measured, and on what, as ``NAME.json``."""
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "measured_at": datetime.now(UTC).isoformat()}
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{name}.json").write_text(json.dumps({**machine, **content}, indent=2) + "\n", encoding="utf-8")
-
-
-CONNECTOR_BENCHMARKS: Mapping[str, Callable[[Path], object]] = {
-    "push": lambda out: run_push_benchmark(PushSizes(), out),
-    "read": run_read_benchmark,
-}
-"""Benchmarks of the connectors, by name; they load neither Ray nor torch."""
