@@ -14,12 +14,11 @@ from connectors.credentials import SecretSource
 from connectors.hours import ReportWindow
 from connectors.reports import parse_reports
 from connectors.token_store import TokenStore
-from experiments.live_push import load_plan
 from experiments.run_sandbox import SandboxSettings, run_sandbox
 from gaelp_rl.config.loading import load_config
 from gaelp_rl.domain.channels import CHANNELS, Channel
 from gaelp_rl.domain.platform_rules import PLATFORM_RULES
-from gaelp_rl.errors import ConfigError, FieldError
+from gaelp_rl.errors import ConfigError
 from tests.sandbox import connect
 
 SETTINGS = SandboxSettings(campaigns=2, history=12, hours=6, speed=3600.0 * 40, plaintext=True)
@@ -111,25 +110,3 @@ def test_files__are_enough_for_another_process(tmp_path):
 def test_settings__that_cannot_be_used_say_why(changes, says, tmp_path):
     with pytest.raises(ConfigError, match=says):
         run_sandbox(replace(SETTINGS, out=tmp_path, **changes), make_console())
-
-
-def test_plan_file__reads_money_exactly(tmp_path):
-    path = tmp_path / "plan.toml"
-    path.write_text("".join(f'[{name}]\nbid = "0.1"\ndaily_budget = 20.1\n' for name in CHANNELS))
-    plan = load_plan(path)
-    from experiments.live_push import _make_bid_plan
-    from tests.sandbox import make_world
-
-    made = _make_bid_plan(plan, make_world(1).now)
-    assert {part.daily_budget_micros for part in made.channels.values()} == {20_100_000}
-    assert {part.bid_micros for part in made.channels.values()} == {100_000}
-
-
-def test_plan_file__that_is_too_fine_is_refused(tmp_path):
-    path = tmp_path / "plan.toml"
-    path.write_text("".join(f'[{name}]\nbid = "0.1234567"\ndaily_budget = 20\n' for name in CHANNELS))
-    from experiments.live_push import _make_bid_plan
-    from tests.sandbox import make_world
-
-    with pytest.raises(FieldError, match=r"google\.bid"):
-        _make_bid_plan(load_plan(path), make_world(1).now)
