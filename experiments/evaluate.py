@@ -13,6 +13,7 @@ from rich.console import Console
 from experiments.judge import HeldOutWorlds, judge, load_worlds
 from experiments.planners import TRUTH_INFORMED, NamedPlanner, resolve_planner
 from experiments.progress import WorkProgress, make_console
+from experiments.world_pool import WorldPool
 from gaelp_rl.config.evaluation import EvaluationConfig
 from gaelp_rl.config.fidelity import FIDELITIES, Fidelity
 from gaelp_rl.config.market import load_family
@@ -56,6 +57,7 @@ def evaluate_families(
     comparators: Collection[str],
     console: Console,
     checked: Collection[str] = (),
+    pool: WorldPool | None = None,
 ) -> Judgement:
     """Runs every planner on the held-out test worlds of every family.
 
@@ -66,14 +68,18 @@ def evaluate_families(
         console: shows progress and tables.
         checked: names of policies whose score at both fidelities is wanted, beside that of the
             first family's best comparator.
+        pool: runs planners side by side; one of its own, of all cores, if not given.
     """
+    if pool is None:
+        with WorldPool() as own:
+            return evaluate_families(planners, config, comparators, console, checked, own)
     comparisons = []
     volume: VolumeCurve | None = None
     for name in config.families:
         family = load_family(name).at_fidelity(config.fidelity)
         worlds = load_worlds(family, "test", config.seed, config.worlds)
         with WorkProgress(console, f"judging on {name}", len(planners) * family.days * HOURS_PER_DAY) as progress:
-            outcomes = judge(planners, worlds, progress.update)
+            outcomes = judge(planners, worlds, progress.update, pool)
         comparison = compare(outcomes, comparators, family.objective, config)
         console.print(render_table(comparison))
         comparisons.append(comparison)
@@ -81,7 +87,7 @@ def evaluate_families(
     check = None
     if checked and config.cross_check_worlds:
         names = {*checked, comparisons[0].best_comparator}
-        check = _check_fidelities([planner for planner in planners if planner.name in names], config, console)
+        check = _check_fidelities([planner for planner in planners if planner.name in names], config, console, pool)
     return Judgement(tuple(comparisons), volume, check)
 
 
@@ -139,7 +145,9 @@ def run_evaluate(
     console.print(f"report: {write_report(out, report)}")
 
 
-def _check_fidelities(planners: Sequence[NamedPlanner], config: EvaluationConfig, console: Console) -> FidelityCheck:
+def _check_fidelities(
+    planners: Sequence[NamedPlanner], config: EvaluationConfig, console: Console, pool: WorldPool
+) -> FidelityCheck:
     """The planners in the same few worlds of the first family at both fidelities."""
     family = load_family(config.families[0])
     worlds = load_worlds(family, "test", config.seed, config.cross_check_worlds)
@@ -148,7 +156,7 @@ def _check_fidelities(planners: Sequence[NamedPlanner], config: EvaluationConfig
     for fidelity in FIDELITIES:
         with WorkProgress(console, f"cross-check, {fidelity} fidelity", hours) as progress:
             held_out = replace(worlds, family=family.at_fidelity(fidelity))
-            outcomes[fidelity] = judge(planners, held_out, progress.update)
+            outcomes[fidelity] = judge(planners, held_out, progress.update, pool)
     check = compute_fidelity_check(outcomes["aggregate"], outcomes["auction"], family.objective, config)
     console.print(render_fidelity_check(check))
     return check

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from envs.market.market import BatchedMarket
 from envs.market.noise import Split, make_world_keys
-from envs.market.simulation import WorldBooks, simulate_planner
+from envs.market.simulation import WorldBooks
 from experiments.planners import NamedPlanner
+from experiments.world_pool import OnHour, Simulation, WorldPool
 from gaelp_rl.config.market import FamilyConfig
-from gaelp_rl.domain.ledger import HOURS_PER_DAY
 from gaelp_rl.domain.money import MICROS
 from gaelp_rl.domain.reports import FloatArray
 from gaelp_rl.domain.response_curves import ResponseCurves
 from gaelp_rl.evaluation.hindsight import compute_hindsight_optimum
 from gaelp_rl.evaluation.outcomes import WorldOutcomes
 
-__all__ = ["HeldOutWorlds", "judge", "load_worlds", "make_outcomes"]
-
-OnHour = Callable[[int, str], None]
-"""Called with the hours simulated so far, over all planners, and the planner's name."""
+__all__ = ["HeldOutWorlds", "judge", "judge_pairs", "load_worlds", "make_outcomes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,10 @@ def load_worlds(family: FamilyConfig, split: Split, first_seed: int, num_worlds:
 
 
 def judge(
-    planners: Sequence[NamedPlanner], worlds: HeldOutWorlds, on_hour: OnHour | None = None
+    planners: Sequence[NamedPlanner],
+    worlds: HeldOutWorlds,
+    on_hour: OnHour | None = None,
+    pool: WorldPool | None = None,
 ) -> list[WorldOutcomes]:
     """Runs every planner through the worlds.
 
@@ -65,23 +64,24 @@ def judge(
         planners: in the order of the result.
         worlds: where.
         on_hour: for progress.
+        pool: runs them side by side; one after another, here, if not given.
 
     Returns:
         One entry per planner.
     """
-    keys = make_world_keys(worlds.split, worlds.first_seed, worlds.num_worlds)
-    hours = worlds.family.days * HOURS_PER_DAY
-    outcomes = []
-    for i, planner in enumerate(planners):
-        on_planner = None if on_hour is None else partial(_report_hour, on_hour, i * hours, planner.name)
-        books = simulate_planner(planner.make(worlds.family), worlds.family, keys, on_planner)
-        outcomes.append(make_outcomes(planner, books, worlds))
-    return outcomes
+    return judge_pairs([(planner, worlds) for planner in planners], on_hour, pool)
 
 
-def _report_hour(on_hour: OnHour, before: int, name: str, hour: int, hours: int) -> None:
-    del hours
-    on_hour(before + hour, name)
+def judge_pairs(
+    pairs: Sequence[tuple[NamedPlanner, HeldOutWorlds]], on_hour: OnHour | None = None, pool: WorldPool | None = None
+) -> list[WorldOutcomes]:
+    """Runs each planner through its own worlds; otherwise as ``judge``."""
+    simulations = [
+        Simulation(planner, worlds.family, worlds.split, worlds.first_seed, worlds.num_worlds)
+        for planner, worlds in pairs
+    ]
+    books = (pool or WorldPool(workers=1)).run(simulations, on_hour)
+    return [make_outcomes(planner, own, worlds) for (planner, worlds), own in zip(pairs, books, strict=True)]
 
 
 def make_outcomes(planner: NamedPlanner, books: WorldBooks, worlds: HeldOutWorlds) -> WorldOutcomes:

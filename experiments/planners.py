@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class NamedPlanner:
 
     Attributes:
         name: as tables show it.
-        make: builds the planner for worlds of a family.
+        make: builds the planner for worlds of a family; it pickles, so that other processes can.
         knows_truth: whether it is given what reports do not hold.
         training_seed: the seed that trained it; None for one that is not trained.
     """
@@ -83,7 +84,7 @@ def find_reference_params(params: ReferenceParamsByFamily, family: FamilyConfig)
 def make_comparator_planner(name: str) -> NamedPlanner:
     """A comparator with its tuned parameters."""
     tuned = load_comparators()
-    return NamedPlanner(name, lambda family: make_comparator(name, family, tuned.find_params(family.name, name)))
+    return NamedPlanner(name, partial(_make_tuned_comparator, name=name, tuned=tuned))
 
 
 def make_residual_planner(
@@ -110,14 +111,14 @@ def make_policy_planner(name: str, policy: LoadedPolicy) -> NamedPlanner:
     """A loaded artefact, network or controller, as a planner."""
     spec = policy.manifest.controller
     if policy.kind is PolicyKind.CONTROLLER:
-        return NamedPlanner(name, lambda family: _rename(make_comparator(spec.name, family, _read(spec, family)), name))
+        return NamedPlanner(name, partial(_make_controller, name=name, spec=spec))
     network = policy.manifest.network
     if network is None:
         msg = f"policy {name!r} says it is a network and holds none: export it again"
         raise ArtifactError(msg)
     reach = ActionReach(network.decode.max_log_bid, network.decode.max_logit)
     params = {family: _make_reference_params(_read(spec, FAMILIES[family])) for family in FAMILIES}
-    return NamedPlanner(name, lambda family: make_residual_planner(name, policy, family, params, reach))
+    return NamedPlanner(name, partial(make_residual_planner, name, policy, params=params, reach=reach))
 
 
 def resolve_planner(
@@ -141,9 +142,7 @@ def resolve_planner(
         params = load_reference_params()
         return NamedPlanner(
             TRUTH_INFORMED,
-            lambda family: TruthInformedReference(
-                make_market_model(family), family.objective, find_reference_params(params, family)
-            ),
+            partial(_make_truth_informed, params=params),
             knows_truth=True,
         )
     from gaelp_rl.tracking import ModelRegistry, is_reference
@@ -161,6 +160,20 @@ def resolve_planner(
             )
             raise UnknownReferenceError(msg)
     return make_policy_planner(reference, load_policy(path, OBSERVATION_SCHEMA, artifact_trust))
+
+
+def _make_tuned_comparator(family: FamilyConfig, *, name: str, tuned: ComparatorsConfig) -> Planner:
+    return make_comparator(name, family, tuned.find_params(family.name, name))
+
+
+def _make_controller(family: FamilyConfig, *, name: str, spec: ControllerSpec) -> Planner:
+    planner = make_comparator(spec.name, family, _read(spec, family))
+    planner.name = name
+    return planner
+
+
+def _make_truth_informed(family: FamilyConfig, *, params: ReferenceParamsByFamily) -> Planner:
+    return TruthInformedReference(make_market_model(family), family.objective, find_reference_params(params, family))
 
 
 def _make_reference_params(settings: Mapping[str, Any]) -> ReferenceParams:
@@ -181,8 +194,3 @@ def _read_setting(setting: Any) -> float | tuple[float, ...]:
     if isinstance(setting, Sequence) and not isinstance(setting, str):
         return tuple(float(number) for number in setting)
     return float(setting)
-
-
-def _rename(planner: Planner, name: str) -> Planner:
-    planner.name = name
-    return planner

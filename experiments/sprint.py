@@ -33,6 +33,7 @@ from experiments.score_runs import log_scores
 from experiments.sprint_folder import SprintFolder, SprintRecord
 from experiments.training_loop import TrainingLoop
 from experiments.validation import Validator
+from experiments.world_pool import WorldPool
 from experiments.worlds import ENV_NAME, make_env_creator, make_training_config
 from gaelp_rl.config.market import load_family
 from gaelp_rl.config.sprint import NO_BOOTSTRAP, SprintConfig, load_sprint_config
@@ -87,13 +88,13 @@ def run_sprint(config: SprintConfig, resume: str | None = None) -> SprintResult:
         record = SprintRecord.load(folder.record)
         tracker = resume_run(config.tracking, record.run_id)
     console.print(f"sprint of {config.training.episodes:,} episodes on {', '.join(config.families)}; out: {config.out}")
-    with tracker:
+    with tracker, WorldPool() as pool:
         tracker.log_params(config.model_dump(mode="json", exclude={"trust", "tracking"}))
         tracker.log_datasets(make_sprint_datasets(config))
-        validator = Validator(config)
+        validator = Validator(config, pool=pool)
         network = train_policy(config, folder, record, checkpoint, validator, tracker, console)
         candidate = choose_weights(config, folder, network, validator, console)
-        return _finish(config, folder, record, candidate, validator, tracker, console)
+        return _finish(config, folder, record, candidate, validator, pool, tracker, console)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -217,6 +218,7 @@ def _finish(
     record: SprintRecord,
     candidate: Candidate,
     validator: Validator,
+    pool: WorldPool,
     tracker: Tracker,
     console: Console,
 ) -> SprintResult:
@@ -229,7 +231,8 @@ def _finish(
     if incumbent is not None:
         rivals.append(incumbent.planner)
     planners = [policy, *rivals, resolve_planner(TRUTH_INFORMED)]
-    judgement = evaluate_families(planners, config.evaluation, {rival.name for rival in rivals}, console, ["policy"])
+    comparators = {rival.name for rival in rivals}
+    judgement = evaluate_families(planners, config.evaluation, comparators, console, ["policy"], pool)
     verdict = compute_sprint_verdict(judgement, candidate)
     log_scores(judgement, tracker)
     meta = make_results_meta(config.evaluation.fidelity)

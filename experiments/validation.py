@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from experiments.judge import HeldOutWorlds, judge, load_worlds
+from experiments.judge import HeldOutWorlds, judge_pairs, load_worlds
 from experiments.planners import (
     NamedPlanner,
     load_reference_params,
     make_comparator_planner,
     make_residual_planner,
 )
-from gaelp_rl.config.market import FamilyConfig, load_family
+from experiments.world_pool import WorldPool
+from gaelp_rl.config.market import load_family
 from gaelp_rl.config.sprint import SprintConfig
-from gaelp_rl.control.planner import Planner
 from gaelp_rl.domain.reports import FloatArray
 from gaelp_rl.evaluation.score import compute_world_scores
 from gaelp_rl.evaluation.statistics import compute_iqm
@@ -75,14 +76,14 @@ class ValidationBaseline:
     fho: Mapping[str, FloatArray]
 
 
-def compute_baseline(config: SprintConfig) -> ValidationBaseline:
+def compute_baseline(config: SprintConfig, pool: WorldPool | None = None) -> ValidationBaseline:
     """Draws the validation worlds and runs the reference controller through them."""
     worlds = tuple(
         load_worlds(load_family(name), "validation", config.validation_seed, config.validation_worlds)
         for name in config.families
     )
     reference = make_comparator_planner("reference")
-    return ValidationBaseline(worlds, {own.family.name: _score(reference, own) for own in worlds})
+    return ValidationBaseline(worlds, _score(reference, worlds, pool))
 
 
 class Validator:
@@ -91,24 +92,25 @@ class Validator:
     Args:
         config: of the sprint.
         baseline: of ``compute_baseline``, where it is already known.
+        pool: runs families side by side; one after another, here, if not given.
 
     Attributes:
         reference_fho: IQM of the reference controller's FHO, by family.
     """
 
-    def __init__(self, config: SprintConfig, baseline: ValidationBaseline | None = None) -> None:
+    def __init__(
+        self, config: SprintConfig, baseline: ValidationBaseline | None = None, pool: WorldPool | None = None
+    ) -> None:
         self._params = load_reference_params()
         self._reach = ActionReach(config.max_log_bid, config.max_logit)
-        self._baseline = baseline or compute_baseline(config)
+        self._pool = pool
+        self._baseline = baseline or compute_baseline(config, pool)
         self.reference_fho = {name: float(compute_iqm(fho)) for name, fho in self._baseline.fho.items()}
 
     def compute_fho(self, source: ActionSource) -> dict[str, FloatArray]:
         """FHO of a policy's actions, float64 [worlds] by family."""
-
-        def make(family: FamilyConfig) -> Planner:
-            return make_residual_planner("policy", source, family, self._params, self._reach)
-
-        return {own.family.name: _score(NamedPlanner("policy", make), own) for own in self._baseline.worlds}
+        make = partial(make_residual_planner, "policy", source, params=self._params, reach=self._reach)
+        return _score(NamedPlanner("policy", make), self._baseline.worlds, self._pool)
 
     def validate(self, source: ActionSource) -> Validation:
         """Runs a policy's actions through the worlds."""
@@ -123,7 +125,10 @@ class Validator:
         return Validation(families)
 
 
-def _score(planner: NamedPlanner, worlds: HeldOutWorlds) -> FloatArray:
-    """FHO by world, float64 [worlds]."""
-    (outcomes,) = judge([planner], worlds)
-    return compute_world_scores(outcomes, worlds.family.objective).fho
+def _score(planner: NamedPlanner, worlds: Sequence[HeldOutWorlds], pool: WorldPool | None) -> dict[str, FloatArray]:
+    """FHO by world, float64 [worlds], by family."""
+    outcomes = judge_pairs([(planner, own) for own in worlds], pool=pool)
+    return {
+        own.family.name: compute_world_scores(found, own.family.objective).fho
+        for own, found in zip(worlds, outcomes, strict=True)
+    }
