@@ -21,6 +21,9 @@ _RLLIB, _SB3 = "RLlib SAC, prioritized replay", "Stable-Baselines3 SAC, uniform 
 _NEVER = 10_000_000
 _SAMPLED = {"num_env_steps_sampled_lifetime": 1}
 _GOAL_OUTSIDE = 20.0
+_ROUNDS = 3
+_DAY_UNDER_WAY_S = 1.0
+"""Longer than a remote env runner takes for the day that it is ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class TrainingSizes:
         stock_updates: updates of the stock learner that are timed.
         days: days of all worlds that our training is timed over.
         peer_days: the same of Stable-Baselines3; RLlib's gets a single day.
+        apart_worlds: of the one env runner that samples while the learner works.
     """
 
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -40,11 +44,12 @@ class TrainingSizes:
     stock_updates: int = 60
     days: int = 12
     peer_days: int = 4
+    apart_worlds: int = 256
 
 
 @dataclass(frozen=True, slots=True)
 class _Rate:
-    """CPU seconds that a number of environment steps and updates took."""
+    """Seconds that a number of environment steps and updates took, by the clock of who measured."""
 
     steps: float
     updates: float
@@ -69,17 +74,30 @@ def measure_training(sizes: TrainingSizes) -> list[Measurement]:
     one_day = sizes.training.worlds_per_env_runner * sizes.training.episode_steps
     training = sizes.training.model_copy(update={"warmup_steps": one_day})
     with _open_algorithm(training, stock=False) as algorithm:
-        ours = _time_training(algorithm, training, sizes.days)
-        per_update = _time_own_learner(algorithm, training, sizes.calls) / training.updates_per_call
+        ours, outside = _time_both(algorithm, training, sizes, time.process_time)
     with _open_algorithm(training, stock=True) as algorithm:
         stock = _time_training(algorithm, training, 1)
     peers = {_RLLIB: stock}
     if util.find_spec("stable_baselines3") is not None:
         peers[_SB3] = _time_sb3(training, sizes.peer_days)
     rows = [row for name, peer in peers.items() for row in _compare(ours, name, peer, training)]
-    outside = 100.0 * (1.0 - ours.updates * per_update / ours.seconds)
     name = "training in one process: CPU time outside the learner's own step"
-    return [*rows, Measurement(name, outside, "%", "goal", _GOAL_OUTSIDE)]
+    return [*rows, Measurement(name, outside, "%", "goal", _GOAL_OUTSIDE), *_measure_apart(sizes)]
+
+
+def _measure_apart(sizes: TrainingSizes) -> list[Measurement]:
+    """Wall time where one env runner samples in a process of its own: what the learner waits for, and the rate."""
+    one_day = sizes.apart_worlds * sizes.training.episode_steps
+    changes = {"env_runners": 1, "worlds_per_env_runner": sizes.apart_worlds, "warmup_steps": one_day}
+    training = sizes.training.model_copy(update=changes)
+    with _open_algorithm(training, stock=False) as algorithm:
+        algorithm.train()
+        ours, outside = _time_both(algorithm, training, sizes, time.perf_counter)
+    name = "training, 1 env runner beside it: "
+    return [
+        Measurement(f"{name}wall time outside the learner's own step", outside, "%", "goal", _GOAL_OUTSIDE),
+        Measurement(f"{name}steps a second of wall time", ours.steps / ours.seconds, "steps/s"),
+    ]
 
 
 def _compare(ours: _Rate, name: str, peer: _Rate, training: TrainingConfig) -> Iterator[Measurement]:
@@ -93,15 +111,36 @@ def _compare(ours: _Rate, name: str, peer: _Rate, training: TrainingConfig) -> I
         yield Measurement(what, compute(ours), unit, name, compute(peer), is_rate=is_rate)
 
 
-def _time_training(algorithm: Any, training: TrainingConfig, days: int) -> _Rate:
-    """CPU seconds of whole days, the first left out. RLlib's counts as many updates as it was asked for."""
+def _time_training(
+    algorithm: Any, training: TrainingConfig, days: int, clock: Callable[[], float] = time.process_time
+) -> _Rate:
+    """Seconds of whole days, the first left out. RLlib's counts as many updates as it was asked for."""
     before = _count_steps(algorithm.train())
-    started = time.process_time()
+    started = clock()
     for _ in range(days):
         result = algorithm.train()
-    seconds = time.process_time() - started
+    seconds = clock() - started
     steps = _count_steps(result) - before
     return _Rate(steps, steps / training.env_steps_per_update, seconds)
+
+
+def _time_both(
+    algorithm: Any, training: TrainingConfig, sizes: TrainingSizes, clock: Callable[[], float]
+) -> tuple[_Rate, float]:
+    """Our training, and what per cent of its time is not the learner's own step.
+
+    Both are timed in turns, since a machine's speed drifts.
+    """
+    rounds = min(_ROUNDS, sizes.days)
+    parts, per_call = [], []
+    for _ in range(rounds):
+        parts.append(_time_training(algorithm, training, sizes.days // rounds, clock))
+        if training.env_runners:
+            time.sleep(_DAY_UNDER_WAY_S)
+        per_call.append(_time_own_learner(algorithm, training, max(sizes.calls // rounds, 1), clock))
+    total = _Rate(*(sum(getattr(part, name) for part in parts) for name in ("steps", "updates", "seconds")))
+    own = total.updates * sum(per_call) / rounds / training.updates_per_call
+    return total, 100.0 * (1.0 - own / total.seconds)
 
 
 def _time_sb3(training: TrainingConfig, days: int) -> _Rate:
@@ -124,13 +163,15 @@ def _time_sb3(training: TrainingConfig, days: int) -> _Rate:
         torch.set_num_threads(threads)
 
 
-def _time_own_learner(algorithm: Any, training: TrainingConfig, calls: int) -> float:
-    """CPU seconds per call on a batch that was drawn once."""
+def _time_own_learner(
+    algorithm: Any, training: TrainingConfig, calls: int, clock: Callable[[], float] = time.process_time
+) -> float:
+    """Seconds per call on a batch that was drawn once."""
     from gaelp_rl.training.learner import make_learner_batch
 
     drawn = algorithm.replay.sample(training.updates_per_call * training.batch_size, 1.0)
     batch = make_learner_batch(drawn, drawn.rewards)
-    return _time_call(lambda: algorithm.learner_group.update(batch=batch, timesteps=_SAMPLED), calls)
+    return _time_call(lambda: algorithm.learner_group.update(batch=batch, timesteps=_SAMPLED), calls, clock)
 
 
 def _time_stock_learner(algorithm: Any, training: TrainingConfig, updates: int) -> float:
@@ -141,13 +182,13 @@ def _time_stock_learner(algorithm: Any, training: TrainingConfig, updates: int) 
     return _time_call(lambda: algorithm.learner_group.update(episodes=episodes, timesteps=_SAMPLED), updates)
 
 
-def _time_call(call: Callable[[], Any], times: int) -> float:
-    """Mean CPU seconds of a call, the first left out."""
+def _time_call(call: Callable[[], Any], times: int, clock: Callable[[], float] = time.process_time) -> float:
+    """Mean seconds of a call, the first left out."""
     call()
-    started = time.process_time()
+    started = clock()
     for _ in range(times):
         call()
-    return (time.process_time() - started) / times
+    return (clock() - started) / times
 
 
 def _count_steps(result: Mapping[str, Any]) -> float:
@@ -165,7 +206,13 @@ def _open_algorithm(training: TrainingConfig, *, stock: bool) -> Iterator[Any]:
     config = SprintConfig(training=training)
     is_own_ray = not ray.is_initialized()
     if is_own_ray:
-        ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(
+            address="local",
+            num_cpus=1 + training.env_runners,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     algorithm = None

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from envs.market.session import PRIVILEGED_SIZE
+from experiments.world_pool import count_workers
 from gaelp_rl.config.sprint import SprintConfig
 from gaelp_rl.errors import ResourceError
 from gaelp_rl.features.actions import ACTION_SIZE
@@ -37,6 +38,8 @@ _ENV_RUNNER_BYTES = 140 * _MIB
 """Of one env runner: 132 MiB with 8 worlds; docs/env-runners.md says what takes it."""
 _WORLD_BYTES = _MIB // 4
 _TRAINER_BYTES = 1_200 * _MIB
+_JUDGE_BYTES = 240 * _MIB
+"""Of one process that judges: 223 MiB with 200 worlds of 28 days."""
 _CHECKPOINT_BYTES = 20 * _MIB
 _FLOAT_BYTES = 4
 _PRIORITY_BYTES = 16
@@ -51,11 +54,13 @@ class Capacity:
         cpus: of the cluster, or of this machine.
         memory_bytes: available now; on a cluster what its nodes offer.
         disk_bytes: free where the run's folder is.
+        judges: processes that will run planners through worlds beside the trainer.
     """
 
     cpus: float
     memory_bytes: float
     disk_bytes: float
+    judges: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def compute_needs(config: SprintConfig, capacity: Capacity) -> list[Need]:
     steps = training.episodes * training.episode_steps
     checkpoint = _CHECKPOINT_BYTES + compute_replay_bytes(config, min(steps, training.replay_capacity))
     files = training.checkpoints_kept + 1
-    memory = _compute_trainer_bytes(config) + runners * _compute_env_runner_bytes(config)
+    memory = _compute_trainer_bytes(config, capacity) + runners * _compute_env_runner_bytes(config)
     return [
         Need("CPUs", cpus, capacity.cpus, "", f"{runners} env runners, {share or 'a share'} each; the trainer takes 1")
         if runners
@@ -103,7 +108,8 @@ def compute_needs(config: SprintConfig, capacity: Capacity) -> list[Need]:
             capacity.memory_bytes / _GIB,
             "GiB",
             (f"{runners} x {_compute_env_runner_bytes(config) / _MIB:,.0f} MiB, " if runners else "")
-            + "replay, learner, Ray",
+            + "replay, learner, Ray"
+            + (f", {capacity.judges} processes that judge" if capacity.judges else ""),
         ),
         Need(
             "disk",
@@ -118,7 +124,7 @@ def compute_needs(config: SprintConfig, capacity: Capacity) -> list[Need]:
 def count_fitting_env_runners(config: SprintConfig, capacity: Capacity) -> int:
     """How many env runners of these settings there are CPUs and memory for, at most as many as are asked for."""
     training = config.training
-    by_memory = (capacity.memory_bytes - _compute_trainer_bytes(config)) // _compute_env_runner_bytes(config)
+    by_memory = (capacity.memory_bytes - _compute_trainer_bytes(config, capacity)) // _compute_env_runner_bytes(config)
     share = training.cpus_per_env_runner
     by_cpus = (capacity.cpus + 1e-9) // share if share else training.env_runners
     return int(max(min(by_memory, by_cpus, training.env_runners), 0))
@@ -150,14 +156,16 @@ def load_capacity(out: Path) -> Capacity:
 
     nearest = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.is_dir())
     disk = float(shutil.disk_usage(nearest).free)
+    workers = count_workers()
+    judges = workers if workers > 1 else 0
     if ray.is_initialized():
         resources = ray.cluster_resources()
         nodes = sum(1 for node in ray.nodes() if node["Alive"])
         memory = resources.get("memory", 0.0) if nodes > 1 else _load_available_memory()
-        return Capacity(float(resources.get("CPU", 0.0)), float(memory), disk)
+        return Capacity(float(resources.get("CPU", 0.0)), float(memory), disk, judges)
     from gaelp_rl.training.start_up import load_node_cpus
 
-    return Capacity(sum(load_node_cpus()), _load_available_memory(), disk)
+    return Capacity(sum(load_node_cpus()), _load_available_memory(), disk, judges)
 
 
 def render_needs(needs: list[Need]) -> Table:
@@ -188,10 +196,11 @@ def _compute_env_runner_bytes(config: SprintConfig) -> int:
     return _ENV_RUNNER_BYTES + config.training.worlds_per_env_runner * _WORLD_BYTES
 
 
-def _compute_trainer_bytes(config: SprintConfig) -> int:
-    """Learner, validation, Ray's own processes, and replay; the trainer's own worlds where it samples itself."""
+def _compute_trainer_bytes(config: SprintConfig, capacity: Capacity) -> int:
+    """Learner, judges, Ray's own processes, and replay; the trainer's own worlds where it samples itself."""
     own_worlds = 0 if config.training.env_runners else config.training.worlds_per_env_runner * _WORLD_BYTES
-    return _TRAINER_BYTES + compute_replay_bytes(config, config.training.replay_capacity) + own_worlds
+    replay = compute_replay_bytes(config, config.training.replay_capacity)
+    return _TRAINER_BYTES + replay + own_worlds + capacity.judges * _JUDGE_BYTES
 
 
 def _suggest(config: SprintConfig, capacity: Capacity, need: Need) -> str:

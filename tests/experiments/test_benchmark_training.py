@@ -17,6 +17,7 @@ _TINY = TrainingSizes(
     stock_updates=2,
     days=2,
     peer_days=2,
+    apart_worlds=4,
 )
 
 
@@ -45,8 +46,11 @@ def test_training__all_run_at_the_ratio_asked_for(ray_session: None, monkeypatch
     monkeypatch.setattr(benchmark, "_count_steps", remember)
     monkeypatch.setattr(benchmark, "_compare", keep)
     rows = measure_training(_TINY)
-    assert counts == [96, 288, 100, 200]
+    assert counts[:6] == [96, 192, 288, 384, 100, 200], "ours in two rounds of a day each, then RLlib's 100 steps"
+    assert [after - before for before, after in zip(counts[6::2], counts[7::2], strict=True)] == [96, 96], (
+        "and with an env runner beside it"
+    )
     for _, ours, peer in rates:
         assert ours.steps / ours.updates == peer.steps / peer.updates == 64
-    assert {row.against for row in rows} == {benchmark._RLLIB, benchmark._SB3, "goal"}
+    assert {row.against for row in rows} == {benchmark._RLLIB, benchmark._SB3, "goal", ""}
     assert all(np.isfinite(row.figure) for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,12 @@ def test_check__what_is_suggested_fits_and_one_more_does_not(memory_gib: float, 
     if fitting < runners:
         with pytest.raises(ResourceError, match="memory"):
             check_capacity(_make_config(env_runners=fitting + 1, worlds_per_env_runner=worlds), capacity)
+
+
+def test_needs__hold_the_processes_that_judge() -> None:
+    alone, beside = (compute_needs(_make_config(), replace(_AMPLE, judges=judges))[1] for judges in (0, 2))
+    assert beside.needed - alone.needed == pytest.approx(480 / 1024)
+    assert "2 processes that judge" in beside.reason
 
 
 def test_capacity__of_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
