@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import grpc
@@ -14,8 +14,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from connectors.credentials import GoogleCredentials
 from connectors.google.errors import SDK_ERRORS, map_error, map_operation_error
-from connectors.google.mapping import add_hour_row, make_account, make_campaigns, make_share
-from connectors.google.schema import CAPABILITIES, DEVICES, QUERIES, QUOTAS, SCOPE, VERSION
+from connectors.google.mapping import MUTATIONS, Mutation, add_hour_row, make_account, make_campaigns, make_share
+from connectors.google.schema import CAPABILITIES, QUERIES, QUOTAS, SCOPE, VERSION
 from connectors.google_rpc import make_loopback_channel, make_oauth, renew_oauth
 from connectors.hours import ReportWindow
 from connectors.operations import Operation, Setting, Target
@@ -26,12 +26,9 @@ from connectors.reports import FetchedReports
 from connectors.rows import RowCollector
 from connectors.settings import GoogleSettings
 from connectors.state import Account, AccountState
-from gaelp_rl.domain.bid_plan import PlanStatus
 from gaelp_rl.errors import ConnectorError
 
 __all__ = ["GoogleConnector"]
-
-_DEVICE_NUMBERS = {device: number for number, device in DEVICES.items()}
 
 
 class GoogleConnector(PlatformConnector):
@@ -91,8 +88,14 @@ class GoogleConnector(PlatformConnector):
 
     def apply(self, operations: Sequence[Operation], *, dry_run: bool) -> list[Applied]:
         """One mutate call; operations that fail alone are told apart by partial failure."""
-        request = _REQUESTS[operations[0].target.setting](self, operations, dry_run)
-        response = self.guard(lambda: self._mutate(request), writes=not dry_run)
+        mutation = MUTATIONS[operations[0].target.setting]
+        request = self._make_request(mutation, operations, dry_run)
+
+        def mutate() -> Any:
+            call = getattr(self._get_service(mutation.service), mutation.method)
+            return call(request=request, timeout=self._settings.timeout_s, retry=None)
+
+        response = self.guard(mutate, writes=not dry_run)
         return self._list_answers(response, len(operations))
 
     def renew(self) -> None:
@@ -126,11 +129,6 @@ class GoogleConnector(PlatformConnector):
         """By the tables of ``schema``."""
         return map_error(error, self.redactor.redact, writes=writes)
 
-    def _mutate(self, request: Any) -> Any:
-        service, method = _METHODS[type(request).__name__]
-        call = getattr(self._get_service(service), method)
-        return call(request=request, timeout=self._settings.timeout_s, retry=None)
-
     def _list_answers(self, response: Any, num_operations: int) -> list[Applied]:
         answers = [Applied() for _ in range(num_operations)]
         for detail in response.partial_failure_error.details:
@@ -140,50 +138,16 @@ class GoogleConnector(PlatformConnector):
                 answers[index] = Applied("", map_operation_error(error, "", self.redactor.redact))
         return answers
 
-    def _make_status_request(self, operations: Sequence[Operation], dry_run: bool) -> Any:
-        request = self._make_request("MutateCampaignsRequest", dry_run)
-        for op in operations:
-            update = request.operations.add()
-            update.update.resource_name = f"customers/{self._customer}/campaigns/{op.target.campaign}"
-            update.update.status = 2 if op.intended is PlanStatus.ENABLED else 3
-            update.update_mask.CopyFrom(FieldMask(paths=["status"]))
-        return request
-
-    def _make_budget_request(self, operations: Sequence[Operation], dry_run: bool) -> Any:
-        request = self._make_request("MutateCampaignBudgetsRequest", dry_run)
-        for op in operations:
-            update = request.operations.add()
-            update.update.resource_name = f"customers/{self._customer}/campaignBudgets/{op.target.budget_id}"
-            update.update.amount_micros = int(op.intended)
-            update.update_mask.CopyFrom(FieldMask(paths=["amount_micros"]))
-        return request
-
-    def _make_bid_request(self, operations: Sequence[Operation], dry_run: bool) -> Any:
-        request = self._make_request("MutateAdGroupsRequest", dry_run)
-        for op in operations:
-            update = request.operations.add()
-            update.update.resource_name = f"customers/{self._customer}/adGroups/{op.target.ad_group}"
-            update.update.cpc_bid_micros = int(op.intended)
-            update.update_mask.CopyFrom(FieldMask(paths=["cpc_bid_micros"]))
-        return request
-
-    def _make_modifier_request(self, operations: Sequence[Operation], dry_run: bool) -> Any:
-        """Device criteria exist on every campaign, with the id 30000 (desktop), 30001 (mobile), 30002 (tablet)."""
-        request = self._make_request("MutateCampaignCriteriaRequest", dry_run)
-        for op in operations:
-            criterion = _DEVICE_CRITERIA[_DEVICE_NUMBERS[op.target.device]]
-            name = f"customers/{self._customer}/campaignCriteria/{op.target.campaign}~{criterion}"
-            update = request.operations.add()
-            update.update.resource_name = name
-            update.update.bid_modifier = int(op.intended) / 100
-            update.update_mask.CopyFrom(FieldMask(paths=["bid_modifier"]))
-        return request
-
-    def _make_request(self, name: str, dry_run: bool) -> Any:
-        request = self._client.get_type(name)
+    def _make_request(self, mutation: Mutation, operations: Sequence[Operation], dry_run: bool) -> Any:
+        request = self._client.get_type(mutation.request)
         request.customer_id = self._customer
         request.partial_failure = True
         request.validate_only = dry_run
+        for op in operations:
+            update = request.operations.add()
+            update.update.resource_name = f"customers/{self._customer}/{mutation.find_resource(op.target)}"
+            setattr(update.update, mutation.field, mutation.find_value(op))
+            update.update_mask.CopyFrom(FieldMask(paths=[mutation.field]))
         return request
 
     def _make_client(self) -> GoogleAdsClient:
@@ -222,23 +186,6 @@ class GoogleConnector(PlatformConnector):
             LoggingInterceptor(logger, VERSION, self._settings.endpoint),
             ExceptionInterceptor(VERSION, use_proto_plus=False),
         )
-
-
-_DEVICE_CRITERIA = {4: 30000, 2: 30001, 3: 30002}
-
-_METHODS = {
-    "MutateCampaignsRequest": ("CampaignService", "mutate_campaigns"),
-    "MutateCampaignBudgetsRequest": ("CampaignBudgetService", "mutate_campaign_budgets"),
-    "MutateAdGroupsRequest": ("AdGroupService", "mutate_ad_groups"),
-    "MutateCampaignCriteriaRequest": ("CampaignCriterionService", "mutate_campaign_criteria"),
-}
-
-_REQUESTS: dict[Setting, Callable[[GoogleConnector, Sequence[Operation], bool], Any]] = {
-    Setting.STATUS: GoogleConnector._make_status_request,
-    Setting.DAILY_BUDGET: GoogleConnector._make_budget_request,
-    Setting.BID: GoogleConnector._make_bid_request,
-    Setting.DEVICE_MODIFIER: GoogleConnector._make_modifier_request,
-}
 
 
 def _find_service_class(name: str) -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.google.schema import CAPABILITIES, DEVICES
 from connectors.hours import ReportWindow, make_moment
+from connectors.operations import Operation, Setting, Target
 from connectors.rows import RowCollector
 from connectors.state import Account, AdGroupState, CampaignState
 from gaelp_rl.domain.bid_plan import PlanStatus
@@ -18,11 +20,70 @@ from gaelp_rl.domain.daily_share import DailyShare
 from gaelp_rl.domain.hourly_report import ConversionSource
 from gaelp_rl.domain.money import MICROS
 from gaelp_rl.domain.numbers import parse_share
-from gaelp_rl.errors import DataError
+from gaelp_rl.errors import DataError, PlanError
 
-__all__ = ["add_hour_row", "make_account", "make_campaigns", "make_share"]
+__all__ = ["MUTATIONS", "Mutation", "add_hour_row", "make_account", "make_campaigns", "make_share"]
 
-_ENABLED = 2
+_ENABLED, _PAUSED = 2, 3
+_DEVICE_CRITERIA = {Device.DESKTOP: 30000, Device.MOBILE: 30001, Device.TABLET: 30002}
+"""Ids of the device criteria that every campaign has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """How one kind of setting is written.
+
+    Attributes:
+        service: of the API.
+        method: of the service's client.
+        request: message of the call.
+        field: that is set, and the whole of the update mask.
+        find_resource: name of the entity, below its customer.
+        find_value: of the field.
+    """
+
+    service: str
+    method: str
+    request: str
+    field: str
+    find_resource: Callable[[Target], str]
+    find_value: Callable[[Operation], float]
+
+
+MUTATIONS: Mapping[Setting, Mutation] = {
+    Setting.STATUS: Mutation(
+        "CampaignService",
+        "mutate_campaigns",
+        "MutateCampaignsRequest",
+        "status",
+        lambda target: f"campaigns/{target.campaign}",
+        lambda op: _ENABLED if op.intended is PlanStatus.ENABLED else _PAUSED,
+    ),
+    Setting.DAILY_BUDGET: Mutation(
+        "CampaignBudgetService",
+        "mutate_campaign_budgets",
+        "MutateCampaignBudgetsRequest",
+        "amount_micros",
+        lambda target: f"campaignBudgets/{target.budget_id}",
+        lambda op: int(op.intended),
+    ),
+    Setting.BID: Mutation(
+        "AdGroupService",
+        "mutate_ad_groups",
+        "MutateAdGroupsRequest",
+        "cpc_bid_micros",
+        lambda target: f"adGroups/{target.ad_group}",
+        lambda op: int(op.intended),
+    ),
+    Setting.DEVICE_MODIFIER: Mutation(
+        "CampaignCriterionService",
+        "mutate_campaign_criteria",
+        "MutateCampaignCriteriaRequest",
+        "bid_modifier",
+        lambda target: f"campaignCriteria/{target.campaign}~{_find_criterion(target)}",
+        lambda op: int(op.intended) / 100,
+    ),
+}
 
 
 def make_account(row: Any) -> Account:
@@ -131,3 +192,10 @@ def make_share(row: Any, account: Account, as_of: datetime) -> DailyShare | None
         lost_share_budget=lost["search_budget_lost_impression_share"],
         lost_share_rank=lost["search_rank_lost_impression_share"],
     )
+
+
+def _find_criterion(target: Target) -> int:
+    if target.device is None:
+        msg = f"{target} names no device"
+        raise PlanError(msg)
+    return _DEVICE_CRITERIA[target.device]
