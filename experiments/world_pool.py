@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self
 
@@ -123,7 +125,7 @@ class WorldPool:
     def _run_apart(self, simulations: Sequence[Simulation], on_hour: OnHour | None) -> list[WorldBooks]:
         if self._executor is None:
             context = multiprocessing.get_context("spawn")
-            self._executor = ProcessPoolExecutor(self._workers, context, initializer=_ignore_interrupts)
+            self._executor = ProcessPoolExecutor(self._workers, context, initializer=_live_and_die_with_parent)
         with _one_thread_each():
             futures = {self._executor.submit(Simulation.run, one): one for one in simulations}
         done = 0
@@ -163,6 +165,14 @@ def _one_thread_each() -> Iterator[None]:
             os.environ[name] = before
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C reaches every process of a terminal; the one that started the workers ends them."""
+def _live_and_die_with_parent() -> None:
+    """A worker's first act: Ctrl-C is its parent's to handle, and a parent that was killed takes it along."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
+
+
+def _exit_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from experiments.candidates import ScaledNetwork
@@ -24,6 +28,7 @@ from gaelp_rl.features.catalogue import OBSERVATION_SCHEMA
 from gaelp_rl.policy import MlpNetwork
 
 FAMILY = load_family("campaign").model_copy(update={"days": 2})
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 NAMES = (*COMPARATORS, TRUTH_INFORMED)
 
 
@@ -86,6 +91,33 @@ def test_pool__says_that_a_worker_died_and_can_go_on():
         with pytest.raises(ResourceError, match="died"):
             pool.run([Simulation(NamedPlanner("bad", _die), FAMILY, "validation", 0, 2)] * 2)
         assert len(pool.run([Simulation(good, FAMILY, "validation", 0, 2)] * 2)) == 2
+
+
+@pytest.mark.integration
+def test_workers__die_with_a_parent_that_is_killed(tmp_path):
+    program = tmp_path / "parent.py"
+    program.write_text(
+        "import time\n"
+        "from experiments.planners import make_comparator_planner\n"
+        "from experiments.world_pool import Simulation, WorldPool\n"
+        "from gaelp_rl.config.market import load_family\n"
+        "if __name__ == '__main__':\n"
+        "    pool = WorldPool(2, worth_starting=0)\n"
+        "    one = Simulation(make_comparator_planner('even-split'), load_family('campaign'), 'validation', 0, 2)\n"
+        "    pool.run([one, one])\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        workers = [
+            child for child in psutil.Process(parent.pid).children() if "spawn_main" in " ".join(child.cmdline())
+        ]
+        assert len(workers) == 2
+        parent.kill()
+    _, alive = psutil.wait_procs(workers, timeout=20.0)
+    assert not alive
 
 
 @pytest.mark.integration
