@@ -70,7 +70,7 @@ class RowCollector:
         )
 
     def make_rows(self) -> tuple[Mapping[str, object], ...]:
-        """One row per campaign, creative, hour and contract device."""
+        """One row per campaign, creative, hour and contract device, by hour, however the report came in parts."""
         sums: dict[tuple[object, ...], dict[str, Any]] = {}
         for (*place, _), row in self._wire.items():
             known = sums.get(tuple(place))
@@ -80,4 +80,8 @@ class RowCollector:
                 for name in _COUNTS:
                     if name in row:
                         known[name] += row[name]
-        return tuple(sums.values())
+        return tuple(sorted(sums.values(), key=_find_place))
+
+
+def _find_place(row: Mapping[str, Any]) -> tuple[object, ...]:
+    return row["hour"], row["campaign"], row["creative"], row["device"] or ""

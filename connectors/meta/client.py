@@ -128,33 +128,42 @@ class MetaConnector(PlatformConnector):
         return Applied(error.request_id, error)
 
     def _list_days(self, first: date, last: date) -> list[Mapping[str, Any]]:
-        """Insights of some days; in halves where Meta finds them too many."""
+        """Insights of some days; in halves where Meta finds them too many, and a day campaign by campaign."""
         try:
-            return self._list_insights(first.isoformat(), last.isoformat())
+            return self._list_insights(self._node, first, last)
         except RefusedError as error:
-            if error.code not in TOO_MUCH_DATA or first == last:
+            if error.code not in TOO_MUCH_DATA:
                 raise
+        if first == last:
+            return [row for campaign in self._list_shown(first) for row in self._list_insights(campaign, first, last)]
         middle = first + (last - first) // 2
         return self._list_days(first, middle) + self._list_days(middle + timedelta(days=1), last)
 
-    def _list_insights(self, first: str, last: str) -> list[Mapping[str, Any]]:
+    def _list_shown(self, day: date) -> list[str]:
+        """Ids of campaigns with impressions, deleted ones included, which the edge of campaigns leaves out.
+
+        Source: Insights, limits and best practices: first ask for the objects, then for each one's insights.
+        """
+        shown = [{"field": "ad.impressions", "operator": "GREATER_THAN", "value": 0}]
+        parameters = {"level": "campaign", "fields": "campaign_id", "filtering": shown, **_make_period(day, day)}
+        return [str(node["campaign_id"]) for node in self._list((self._node, "insights"), parameters)]
+
+    def _list_insights(self, node: str, first: date, last: date) -> list[Mapping[str, Any]]:
         """Hours by device; by hour alone where the account's API refuses the two breakdowns together."""
-        parameters: dict[str, object] = {
+        parameters = {
             "level": "ad",
             "fields": FIELDS["insights"],
-            "time_range": {"since": first, "until": last},
             "time_increment": 1,
+            **_make_period(first, last),
         }
         if self._splits_hours_by_device:
             try:
-                return self._list(
-                    (self._node, "insights"), {**parameters, "breakdowns": [HOUR_BREAKDOWN, DEVICE_BREAKDOWN]}
-                )
+                return self._list((node, "insights"), {**parameters, "breakdowns": [HOUR_BREAKDOWN, DEVICE_BREAKDOWN]})
             except RefusedError as error:
                 if error.code in TOO_MUCH_DATA or not error.code.startswith(_INVALID_PARAMETER):
                     raise
                 self._splits_hours_by_device = False
-        return self._list((self._node, "insights"), {**parameters, "breakdowns": [HOUR_BREAKDOWN]})
+        return self._list((node, "insights"), {**parameters, "breakdowns": [HOUR_BREAKDOWN]})
 
     def _fetch_account(self) -> Account:
         if self._account is None:
@@ -188,3 +197,7 @@ class MetaConnector(PlatformConnector):
     def map_error(self, error: BaseException, *, writes: bool) -> ConnectorError:
         """By the tables of ``schema``."""
         return map_error(error, self.redactor.redact, writes=writes)
+
+
+def _make_period(first: date, last: date) -> dict[str, object]:
+    return {"time_range": {"since": first.isoformat(), "until": last.isoformat()}}

@@ -82,7 +82,7 @@ DEVICES: dict[str, Device] = {
 """``impression_device`` to ours; others count without a device."""
 
 TOO_MUCH_DATA = frozenset({"1/99", "100/1487534", "100/1504018", "2/1504038"})
-"""A synchronous report that is too large, or took too long for its size: ask for fewer days."""
+"""A synchronous report that is too large, or took too long for its size: ask for less at a time."""
 
 TRANSIENT_CODES = frozenset({1, 2, 960})
 """Unknown error, service unavailable, batch sub-request not run."""

@@ -47,7 +47,7 @@ class FaultKind(StrEnum):
     GARBAGE = "garbage"
     """An answer that is none: a proxy's page, a status without details."""
     TOO_MUCH_DATA = "too_much_data"
-    """A report over several days is refused for its size (Meta)."""
+    """A report over several days, or over all campaigns, is refused for its size (Meta)."""
     PARTIAL = "partial"
     """Every other operation of the call is refused for a passing reason."""
     DUPLICATE = "duplicate"

@@ -88,7 +88,7 @@ class MetaSandbox:
         if path == "me/permissions":
             return {"data": [{"permission": name, "status": "granted"} for name in ("ads_read", "ads_management")]}
         node, _, edge = path.partition("/")
-        if node != f"act_{self._account.id}":
+        if node != f"act_{self._account.id}" and not (edge == "insights" and node in self._account.campaigns):
             raise WireError(100, f"Unsupported get request. Object with ID '{node}' does not exist", 33)
         if not edge:
             return _pick(self._describe_account(), request.parameters)
@@ -115,7 +115,7 @@ class MetaSandbox:
         """All nodes of an edge; a report is made once for all its pages."""
         if edge == "insights":
             asked = {name: text for name, text in request.parameters.items() if name not in {"after", "limit"}}
-            query = (self._world.hour, request.fault and request.fault.kind, *sorted(asked.items()))
+            query = (self._world.hour, request.path, request.fault and request.fault.kind, *sorted(asked.items()))
             if self._report is None or self._report[0] != query:
                 self._report = (query, list(self._list_insights(request)))
             return self._report[1]
@@ -129,13 +129,23 @@ class MetaSandbox:
         return [_pick(describe(campaign), request.parameters) for campaign in self._account.campaigns.values()]
 
     def _list_insights(self, request: WireRequest) -> Iterator[_Node]:
+        """By hour and ad of the account or one campaign; or only which campaigns there are any of."""
         period = json.loads(request.parameters["time_range"])
         days = (date.fromisoformat(period["since"]), date.fromisoformat(period["until"]))
-        if request.meets(FaultKind.TOO_MUCH_DATA) and days[0] < days[1]:
+        only = next((one for one in self._account.campaigns if f"/{one}/" in request.path), None)
+        lists_campaigns = request.parameters["level"] == "campaign"
+        if request.meets(FaultKind.TOO_MUCH_DATA) and not lists_campaigns and (days[0] < days[1] or only is None):
             raise WireError(100, "Please reduce the amount of data you're asking for, then retry", 1504018)
-        split = "impression_device" in json.loads(request.parameters["breakdowns"])
-        zone = self._account.time_zone
-        for cell in self._world.list_cells(Channel.META, days, zone, device_split=split, fault=request.fault):
+        split = "impression_device" in json.loads(request.parameters.get("breakdowns", "[]"))
+        cells = self._world.list_cells(
+            Channel.META, days, self._account.time_zone, device_split=split, fault=request.fault
+        )
+        if lists_campaigns:
+            yield from ({"campaign_id": one} for one in dict.fromkeys(cell.campaign.id for cell in cells))
+            return
+        for cell in cells:
+            if only not in {None, cell.campaign.id}:
+                continue
             names = _DEVICE_NAMES[DEVICES[cell.device]] if cell.device is not None else ("",)
             for name, part in zip(names, cell.split(len(names)), strict=True):
                 yield _describe_cell(part, name)

@@ -282,6 +282,21 @@ def test_reports__are_the_same_under_passing_faults(shared, platform, kind, monk
     assert under_faults.shares == expected.shares
 
 
+def test_meta_reports__are_the_same_in_parts_however_large_the_account(shared):
+    """Every report of several days or of all campaigns is refused for its size."""
+    connector = connect(shared, "meta")
+    window = whole_window(shared.world)
+    expected, before = connector.fetch_reports(window), connector.caller.num_calls
+    shared.injector.set_script(script(FaultKind.TOO_MUCH_DATA, "report", probability=1.0))
+    try:
+        in_parts = connector.fetch_reports(window)
+    finally:
+        shared.injector.set_script(FaultScript())
+    assert connector.caller.num_calls > 2 * before
+    assert in_parts.rows == expected.rows
+    assert not in_parts.duplicates
+
+
 @pytest.mark.parametrize("platform", CHANNEL_PLATFORMS)
 @pytest.mark.parametrize("kind", [FaultKind.LATE_ROWS, FaultKind.UNFINISHED_ROWS], ids=str)
 def test_reports__that_came_too_early_are_restated(shared, platform, kind):
