@@ -1,24 +1,20 @@
-"""Microsoft Advertising's REST API over the sandbox's market: queries, updates, and reports to download."""
+"""Microsoft Advertising's REST API over the sandbox's market: queries and updates."""
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from connectors.money import make_decimal
 from connectors.operations import Setting
 from connectors.sandbox.account import SandboxAccount, SandboxCampaign
-from connectors.sandbox.faults import CallKind, Fault, FaultKind, repeat_rows
+from connectors.sandbox.faults import CallKind, Fault, FaultKind
 from connectors.sandbox.http_host import WireRequest, WireResponse, make_json
+from connectors.sandbox.microsoft_reports import MicrosoftReports, make_fault
 from connectors.sandbox.tokens import TokenDesk
 from connectors.sandbox.world import SandboxWorld
 from gaelp_rl.domain.bid_plan import PlanStatus
-from gaelp_rl.domain.channels import DEVICES, Channel, Device
+from gaelp_rl.domain.channels import Channel, Device
 from gaelp_rl.domain.numbers import parse_money_micros
 from gaelp_rl.errors import FieldError, WireError, WriteRefusedError
 
@@ -31,9 +27,7 @@ _ZONES = {
     "America/New_York": "EasternTimeUSCanada",
     "America/Los_Angeles": "PacificTimeUSCanadaTijuana",
 }
-_UTC = ZoneInfo("UTC")
 _CRITERIA = {Device.MOBILE: ("5", "Smartphones"), Device.DESKTOP: ("6", "Computers"), Device.TABLET: ("7", "Tablets")}
-_REPORT_DEVICES = {Device.MOBILE: "Smartphone", Device.DESKTOP: "Computer", Device.TABLET: "Tablet"}
 _CODES = {
     "not_found": (1100, "CampaignServiceInvalidCampaignId"),
     "not_a_unit": (1159, "CampaignServiceInvalidAmount"),
@@ -41,7 +35,6 @@ _CODES = {
     "out_of_range": (1161, "CampaignServiceInvalidBidMultiplier"),
     "injected": (117, "CallRateExceeded"),
 }
-_SHARE_COLUMNS = {"ImpressionSharePercent", "ImpressionLostToBudgetPercent", "ImpressionLostToRankAggPercent"}
 
 _Node = dict[str, Any]
 
@@ -63,7 +56,7 @@ class MicrosoftSandbox:
         self._account: SandboxAccount = world.accounts[Channel.MICROSOFT]
         self._tokens = tokens
         self._developer_token = developer_token
-        self._reports: dict[str, tuple[_Node, Fault | None]] = {}
+        self._reports = MicrosoftReports(world)
         management = "/CampaignManagement/v13"
         self._routes: dict[tuple[str, str], Callable[[WireRequest, Any], object]] = {
             ("POST", "/CustomerManagement/v13/Account/Query"): self._describe_account,
@@ -75,8 +68,8 @@ class MicrosoftSandbox:
             ("PUT", f"{management}/Campaigns"): self._update_campaigns,
             ("PUT", f"{management}/AdGroups"): self._update_ad_groups,
             ("PUT", f"{management}/CampaignCriterions"): self._update_criteria,
-            ("POST", "/Reporting/v13/GenerateReport/Submit"): self._submit_report,
-            ("POST", "/Reporting/v13/GenerateReport/Poll"): self._poll_report,
+            ("POST", "/Reporting/v13/GenerateReport/Submit"): self._reports.submit,
+            ("POST", "/Reporting/v13/GenerateReport/Poll"): self._reports.poll,
         }
 
     def classify(self, request: WireRequest) -> CallKind:
@@ -89,12 +82,12 @@ class MicrosoftSandbox:
     def answer(self, request: WireRequest) -> WireResponse:
         """One call."""
         if request.path.startswith("/download/"):
-            return self._download(request)
+            return self._reports.download(request)
         route = self._routes.get((request.method, request.path))
         try:
             self._check_caller(request.headers)
             if route is None:
-                raise _fault(404, 1, "NotFound", f"no such path: {request.path}")
+                raise make_fault(404, 1, "NotFound", f"no such path: {request.path}")
             with self._world.lock:
                 content = route(request, request.read_json())
         except WireError as error:
@@ -105,25 +98,25 @@ class MicrosoftSandbox:
         """Microsoft's throttling, server error and expired token."""
         del request
         if fault.kind is FaultKind.THROTTLE:
-            response = _make_fault(_fault(429, 117, "CallRateExceeded", "too many calls"), fault.wait_s)
+            response = _make_fault(make_fault(429, 117, "CallRateExceeded", "too many calls"), fault.wait_s)
             return WireResponse(response.status, response.body, {**response.headers, "Retry-After": str(fault.wait_s)})
         if fault.kind is FaultKind.AUTH_EXPIRED:
             self._tokens.expire()
-            return _make_fault(_fault(401, 109, "AuthenticationTokenExpired", "the token expired"))
+            return _make_fault(make_fault(401, 109, "AuthenticationTokenExpired", "the token expired"))
         return WireResponse(503, b"Service Unavailable", {"Content-Type": "text/plain"})
 
     def _check_caller(self, headers: Mapping[str, str]) -> None:
         if headers.get("developertoken") != self._developer_token:
-            raise _fault(401, 105, "InvalidCredentials", "the developer token is not known")
+            raise make_fault(401, 105, "InvalidCredentials", "the developer token is not known")
         if not self._tokens.is_good(headers.get("authorization", "")):
-            raise _fault(401, 109, "AuthenticationTokenExpired", "the token expired")
+            raise make_fault(401, 109, "AuthenticationTokenExpired", "the token expired")
         if headers.get("customeraccountid") != self._account.id:
-            raise _fault(403, 120, "UserIsNotAuthorized", "no access to this account")
+            raise make_fault(403, 120, "UserIsNotAuthorized", "no access to this account")
 
     def _describe_account(self, request: WireRequest, body: _Node) -> object:
         del request
         if str(body.get("AccountId")) != self._account.id:
-            raise _fault(403, 120, "UserIsNotAuthorized", "no access to this account")
+            raise make_fault(403, 120, "UserIsNotAuthorized", "no access to this account")
         account = self._account
         zone = _ZONES.get(str(account.time_zone), _ZONES["UTC"])
         node = {"Id": account.id, "Name": account.name, "CurrencyCode": account.currency, "TimeZone": zone}
@@ -136,7 +129,7 @@ class MicrosoftSandbox:
     def _list_campaigns(self, request: WireRequest, body: _Node) -> object:
         del request
         if str(body.get("AccountId")) != self._account.id:
-            raise _fault(403, 120, "UserIsNotAuthorized", "no access to this account")
+            raise make_fault(403, 120, "UserIsNotAuthorized", "no access to this account")
         return {
             "Campaigns": [
                 {
@@ -219,7 +212,7 @@ class MicrosoftSandbox:
     ) -> _Node:
         """Applies what can be; the rest becomes partial errors by index."""
         if len(nodes) > 100:
-            raise _fault(400, 1102, "CampaignServiceArrayExceedsLimit", "more than 100 entities")
+            raise make_fault(400, 1102, "CampaignServiceArrayExceedsLimit", "more than 100 entities")
         errors = []
         for index, node in enumerate(nodes):
             try:
@@ -233,77 +226,11 @@ class MicrosoftSandbox:
                 errors.append(item | ({"RetryAfter": 0.01} if error.rule == "injected" else {}))
         return {"PartialErrors": errors}
 
-    def _submit_report(self, request: WireRequest, body: _Node) -> object:
-        report = body["ReportRequest"]
-        if report["Aggregation"] == "Hourly" and _SHARE_COLUMNS & set(report["Columns"]):
-            raise _fault(400, 2053, "InvalidColumnsForAggregation", "impression share is not reported by hour")
-        report_id = f"report-{len(self._reports)}"
-        self._reports[report_id] = (report, request.fault)
-        return {"ReportRequestId": report_id}
-
-    def _poll_report(self, request: WireRequest, body: _Node) -> object:
-        report_id = body["ReportRequestId"]
-        if report_id not in self._reports:
-            raise _fault(400, 2100, "ReportingServiceInvalidReportId", "no such report")
-        url = f"http://{request.headers['host']}/download/{report_id}.zip?sig=sandbox-signature"
-        return {"ReportRequestStatus": {"Status": "Success", "ReportDownloadUrl": url}}
-
-    def _download(self, request: WireRequest) -> WireResponse:
-        known = self._reports.get(request.path.removeprefix("/download/").removesuffix(".zip"))
-        if known is None:
-            return WireResponse(404, b"gone")
-        report, fault = known
-        with self._world.lock:
-            text = self._write_csv(report, request.fault or fault)
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("report.csv", "\ufeff" + text)
-        return WireResponse(200, file.getvalue(), {"Content-Type": "application/zip"})
-
-    def _write_csv(self, report: _Node, fault: Fault | None) -> str:
-        days = tuple(
-            date(at["Year"], at["Month"], at["Day"])
-            for at in (report["Time"][f"CustomDateRange{end}"] for end in ("Start", "End"))
-        )
-        make = self._list_hours if report["Aggregation"] == "Hourly" else self._list_shares
-        text = io.StringIO()
-        writer = csv.DictWriter(text, report["Columns"], lineterminator="\r\n", quoting=csv.QUOTE_ALL)
-        writer.writeheader()
-        writer.writerows(repeat_rows(list(make((days[0], days[1]), fault)), fault))
-        return text.getvalue()
-
-    def _list_hours(self, days: tuple[date, date], fault: Fault | None) -> Iterator[_Node]:
-        for cell in self._world.list_cells(Channel.MICROSOFT, days, _UTC, fault=fault):
-            yield {
-                "TimePeriod": f"{cell.local.date()}|{cell.local.hour}",
-                "CampaignId": cell.campaign.id,
-                "AdId": cell.campaign.ad_id,
-                "DeviceType": _REPORT_DEVICES[DEVICES[cell.device or 0]],
-                "Impressions": cell.impressions,
-                "Clicks": cell.clicks,
-                "Spend": make_decimal(cell.spend_micros),
-                "ConversionsQualified": f"{cell.conversions:.2f}",
-                "Revenue": make_decimal(cell.conversions * self._world.conversion_value_micros),
-            }
-
-    def _list_shares(self, days: tuple[date, date], fault: Fault | None) -> Iterator[_Node]:
-        del fault
-        span = [days[0] + timedelta(days=n) for n in range((days[1] - days[0]).days + 1)]
-        for share in self._world.list_day_shares(Channel.MICROSOFT, span):
-            yield {
-                "TimePeriod": share.day.isoformat(),
-                "CampaignId": share.campaign.id,
-                "Impressions": share.impressions,
-                "ImpressionSharePercent": f"{100 * share.share:.2f}%",
-                "ImpressionLostToBudgetPercent": f"{100 * share.lost_to_budget:.2f}%",
-                "ImpressionLostToRankAggPercent": f"{100 * share.lost_to_rank:.2f}%",
-            }
-
     def _find(self, find: Callable[[], SandboxCampaign]) -> SandboxCampaign:
         try:
             return find()
         except WriteRefusedError as error:
-            raise _fault(400, *_CODES[error.rule], str(error)) from None
+            raise make_fault(400, *_CODES[error.rule], str(error)) from None
 
 
 def _read_amount(field: str, raw: object) -> int:
@@ -311,10 +238,6 @@ def _read_amount(field: str, raw: object) -> int:
         return parse_money_micros(field, raw) or 0
     except FieldError as error:
         raise WriteRefusedError("not_a_unit", str(error)) from None
-
-
-def _fault(status: int, code: int, name: str, message: str) -> WireError:
-    return WireError(code, message, name, status)
 
 
 def _make_fault(error: WireError, wait_s: float | None = None) -> WireResponse:
